@@ -1,0 +1,1 @@
+"""What the tests stand on: a real broker, patience with a deadline, and a guard that cleans up."""

@@ -1,0 +1,101 @@
+"""The ways to a broker, in the order in which they are tried."""
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit, urlunsplit
+
+from tests.support.broker.errors import BrokerError, NoWay
+from tests.support.broker.node import Node
+
+GIVEN = "PENSTOCK_TEST_AMQP_URL"
+GIVEN_MANAGEMENT = "PENSTOCK_TEST_MANAGEMENT_URL"
+FORCED = "PENSTOCK_TEST_BROKER"
+
+WHAT_TO_DO = (
+    "These tests need a real RabbitMQ. Start Docker, or install rabbitmq-server, "
+    f"or set {GIVEN} to the URL of one that they may use."
+)
+
+log = logging.getLogger(__name__)
+
+Way = Callable[[], Node]
+
+
+def container() -> Node:
+    """A container, where a Docker engine answers and has the image or can fetch it."""
+    from tests.support.broker.container import ContainerNode  # the Docker client is slow to import
+
+    return ContainerNode()
+
+
+def local() -> Node:
+    """The machine's rabbitmq-server."""
+    from tests.support.broker.local import LocalNode
+
+    return LocalNode()
+
+
+def installed() -> Node:
+    """The machine's rabbitmq-server, once it is installed."""
+    from tests.support.broker.install import install
+
+    install()
+    return local()
+
+
+def ways(environment: Mapping[str, str]) -> list[Way]:
+    """The ways to try, of which PENSTOCK_TEST_BROKER=docker or =local leaves one kind."""
+    kinds: dict[str, list[Way]] = {
+        "": [container, local, installed],
+        "docker": [container],
+        "local": [local, installed],
+    }
+    forced = environment.get(FORCED, "")
+    if forced not in kinds:
+        raise BrokerError(f"{FORCED} is {forced!r}; it may be docker or local, or absent for whichever is here.")
+    return kinds[forced]
+
+
+def new_node(environment: Mapping[str, str] = os.environ, tried: list[Way] | None = None) -> Node:
+    """A node that is not started yet, by the first way that is open; ``BrokerError`` with what to do if none is."""
+    refusals = []
+    for way in tried or ways(environment):
+        try:
+            return way()
+        except NoWay as refusal:
+            log.info("no broker by way of %s: %s", way.__name__, refusal)
+            refusals.append(str(refusal))
+    raise BrokerError(f"{WHAT_TO_DO} ({'; '.join(' '.join(refusal.split()) for refusal in refusals)})")
+
+
+def started_node(environment: Mapping[str, str] = os.environ) -> Node:
+    """A node that serves. One that fails to start is tried once more, with other ports."""
+    for last in (False, True):
+        node = new_node(environment)
+        try:
+            node.start()
+        except BaseException as failure:
+            node.dispose()
+            if last or not isinstance(failure, BrokerError):
+                raise
+            log.warning("a second try after: %s", failure)
+        else:
+            return node
+    raise AssertionError("the second try returns or raises")
+
+
+def given(environment: Mapping[str, str] = os.environ) -> tuple[str, str] | None:
+    """The AMQP and management URLs of a broker that somebody else runs, if one is named."""
+    amqp_url = environment.get(GIVEN)
+    if not amqp_url:
+        return None
+    return amqp_url, environment.get(GIVEN_MANAGEMENT) or _usual_management_url(amqp_url)
+
+
+def _usual_management_url(amqp_url: str) -> str:
+    parts = urlsplit(amqp_url)
+    user = parts.netloc.rpartition("@")[0] or "guest:guest"
+    scheme, port = ("https", 15671) if parts.scheme == "amqps" else ("http", 15672)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return urlunsplit((scheme, f"{user}@{host}:{port}", "", "", ""))

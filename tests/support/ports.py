@@ -1,0 +1,41 @@
+"""Free ports on loopback, for servers that must come back on the same port after a crash."""
+
+import random
+import socket
+
+# Below the range from which systems pick the ports of outgoing connections (32768 on Linux, 49152
+# elsewhere). A server that was killed leaves its port empty for a while: inside that range any
+# connection could take it, even that of a client which tries it again and again, and then meets itself.
+LOWEST = 20_000
+HIGHEST = 32_000
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on now. Nothing reserves it: bind it soon."""
+    return different_ports(1)[0]
+
+
+def different_ports(count: int) -> list[int]:
+    """As many free ports, no two the same."""
+    free = [port for port in random.sample(range(LOWEST, HIGHEST), k=200) if _can_be_bound(port)]
+    if len(free) < count:
+        raise OSError(f"200 ports between {LOWEST} and {HIGHEST} were tried and {len(free)} are free")
+    return free[:count]
+
+
+def is_listening(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether a connection to that port is accepted."""
+    try:
+        socket.create_connection((host, port), timeout=1.0).close()
+    except OSError:
+        return False
+    return True
+
+
+def _can_be_bound(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
