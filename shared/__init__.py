@@ -1,0 +1,1 @@
+"""The floor: what two services need. It imports none of them."""

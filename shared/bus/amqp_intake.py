@@ -1,0 +1,184 @@
+"""A running consumption on RabbitMQ: one channel, a consumer per queue."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import takewhile
+
+from aiormq.abc import DeliveredMessage
+from aiormq.channel import Channel
+
+from shared.bus.amqp_link import Link
+from shared.bus.amqp_refusals import Refusal
+from shared.bus.counters import BusCounters
+from shared.bus.port import Handler, Received, Source
+from shared.bus.wire import ack_frame, reject_frame
+from shared.bus.wire_reader import NO_HEADERS, ChannelClosed, ChannelEvent, ConsumerCancelled, Delivered
+from shared.errors import BusAway
+
+MENDING_MEMORY = 30.0
+"""Seconds after which a consumption that had to begin again counts as sound."""
+
+log = logging.getLogger(__name__)
+
+
+class AmqpIntake:
+    """See `shared.bus.port.Intake`. `ail` is called, with the cause, when a part of it has to begin again."""
+
+    def __init__(
+        self,
+        sources: tuple[Source, ...],
+        handler: Handler,
+        prefetch: int,
+        counters: BusCounters,
+        ail: Callable[[AmqpIntake, str], None],
+        forget: Callable[[AmqpIntake], None],
+    ) -> None:
+        self.sources = sources
+        self._mendings = 0
+        self._mended_at = 0.0
+        self._handler = handler
+        self._prefetch = prefetch
+        self._counters = counters
+        self._ail = ail
+        self._forget = forget
+        self._link: Link | None = None
+        self._channel: Channel | None = None
+        self._number = 0
+        self._generation = 0
+        self._queues: dict[bytes, str] = {}
+        """The queue of each consumer that runs, by its tag."""
+        self._in_hand: dict[int, None] = {}
+        """Delivery tags that are neither acknowledged nor given back, in order."""
+        self._early: list[Delivered] | None = []
+        """What came before it may be handed out; the prefetch bounds it. None: all is handed out at once."""
+
+    async def begin(self, link: Link) -> None:
+        """Consume over `link` from those queues from which it does not yet; hand out nothing before `release`."""
+        if self._channel is None:
+            channel = await link.channel()
+            self._link, self._channel, self._number, self._early = link, channel, channel.number, []
+            link.owners[channel.number] = self
+            await link.ask(channel.basic_qos(prefetch_count=self._prefetch), channel)
+        for place, source in enumerate(self.sources):
+            tag = f"penstock-{place}"
+            if tag.encode() not in self._queues:
+                self._queues[tag.encode()] = source.queue
+                order = self._channel.basic_consume(
+                    source.queue,
+                    _not_called,
+                    consumer_tag=tag,
+                    exclusive=source.exclusive,
+                    arguments={"x-priority": source.priority} if source.priority else {},
+                )
+                await link.ask(order, self._channel)
+
+    def count_mending(self, now: float) -> int:
+        """Return how often it had to begin again, this time included, since it last was sound."""
+        self._mendings = self._mendings + 1 if now - self._mended_at < MENDING_MEMORY else 1
+        self._mended_at = now
+        return self._mendings
+
+    def release(self) -> None:
+        """Hand out what came meanwhile, and from now on at once what comes."""
+        early, self._early = self._early or [], None
+        for event in early:
+            if self._link is not None:
+                self._hand(event)
+
+    def end(self) -> None:
+        """Have lost the channel: what is in hand is not ours any more."""
+        if self._link is not None:
+            self._link.owners.pop(self._number, None)
+        self._link = self._channel = None
+        self._generation += 1
+        self._queues.clear()
+        self._in_hand.clear()
+        if self._early is not None:
+            self._early.clear()
+
+    def hear(self, event: ChannelEvent) -> None:
+        """Take what the broker sends on our channel."""
+        match event:
+            case Delivered() if self._early is not None:
+                self._early.append(event)
+            case Delivered():
+                self._hand(event)
+            case ChannelClosed(_, code, text):
+                self._counters.channels_lost += 1
+                self.end()
+                self._ail(self, f"the broker closed the channel: {Refusal(code, text)}")
+            case ConsumerCancelled(_, consumer):
+                queue = self._queues.pop(consumer, None)
+                self._counters.consumers_cancelled += 1
+                if queue is not None:
+                    self._ail(self, f"the broker cancelled the consumer of {queue}")
+
+    def ack(self, received: Received, *, through: bool = False) -> None:
+        """Take the message off its queue; with `through`, all that this intake was given before it, too."""
+        if (link := self._still_ours(received)) is None:
+            return
+        link.write(ack_frame(self._number, received.tag, multiple=through))
+        if through:
+            for tag in list(takewhile(received.tag.__ge__, self._in_hand)):
+                del self._in_hand[tag]
+        else:
+            del self._in_hand[received.tag]
+
+    def reject(self, received: Received, *, requeue: bool) -> None:
+        """Give the message back to its queue, or to the queue's dead-letter exchange."""
+        if (link := self._still_ours(received)) is not None:
+            link.write(reject_frame(self._number, received.tag, requeue=requeue))
+            del self._in_hand[received.tag]
+
+    async def cancel(self) -> None:
+        """Ask for no more messages; what is in hand can still be acknowledged."""
+        self._forget(self)
+        link, channel = self._link, self._channel
+        if link is None or channel is None:
+            return
+        with suppress(BusAway):  # without a connection, no message comes either
+            for consumer in list(self._queues):
+                await link.ask(channel.basic_cancel(consumer.decode()), channel)
+            if not self._in_hand:  # else it stays open for the acknowledgements, until the bus is closed
+                await link.ask(channel.close(), channel)
+                self.end()
+
+    def _hand(self, event: Delivered) -> None:
+        properties, headers = event.properties, event.properties.headers
+        if headers is None:
+            self._counters.unreadable_headers += 1
+            headers = NO_HEADERS
+        received = Received(
+            event.body,
+            self._queues.get(event.consumer, ""),
+            event.exchange,
+            event.routing_key,
+            event.redelivered,
+            event.tag,
+            self._generation,
+            properties.content_type,
+            properties.message_id,
+            properties.timestamp,
+            headers,
+        )
+        self._in_hand[event.tag] = None
+        self._counters.received += 1
+        self._counters.redelivered += event.redelivered
+        try:
+            self._handler(received)
+        except Exception:
+            self._counters.handler_errors += 1
+            log.exception("a handler of %s raised; its message stays unacknowledged", received.queue)
+
+    def _still_ours(self, received: Received) -> Link | None:
+        if received.generation == self._generation and received.tag in self._in_hand:
+            return self._link
+        self._counters.stale_acks += 1
+        return None
+
+
+async def _not_called(message: DeliveredMessage) -> None:
+    """Stand where aiormq wants a callback: deliveries are taken before it sees them."""

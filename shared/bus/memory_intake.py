@@ -1,0 +1,117 @@
+"""A running consumption on the memory broker."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import takewhile
+
+from shared.bus.counters import BusCounters
+from shared.bus.memory_core import Broker, Connection, Handed
+from shared.bus.memory_queue import Consumer
+from shared.bus.port import Handler, Received, Source
+
+log = logging.getLogger(__name__)
+
+
+class MemoryIntake:
+    """A running consumption; see `shared.bus.port.Intake`."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        counters: BusCounters,
+        sources: tuple[Source, ...],
+        handler: Handler,
+        prefetch: int,
+    ) -> None:
+        self._broker = broker
+        self._counters = counters
+        self._sources = sources
+        self._handler = handler
+        self._prefetch = prefetch
+        self._connection: Connection | None = None
+        self._generation = 0
+        self._in_hand: dict[int, None] = {}
+        """Tags, in the order in which they were handed out."""
+        self.forget: Callable[[], object] = lambda: None
+
+    def begin(self, connection: Connection, generation: int) -> None:
+        """Consume over this connection. For the bus."""
+        self._connection, self._generation = connection, generation
+        for source in self._sources:
+            reader = Reader(source.priority, self._prefetch, source.exclusive, intake=self)
+            self._broker.consume(connection, source.queue, reader)
+
+    def end(self) -> None:
+        """Have lost the connection. For the bus."""
+        self._connection = None
+        self._in_hand.clear()
+
+    def hand(self, handed: Handed) -> None:
+        """Give one message to the handler. For the broker."""
+        connection, letter = self._connection, handed.letter
+        if connection is None or handed.tag not in connection.in_hand:
+            return
+        received = Received(
+            letter.message.body,
+            handed.queue,
+            letter.exchange,
+            letter.routing_key,
+            letter.attempts > 0,
+            handed.tag,
+            self._generation,
+            letter.message.content_type,
+            letter.message.message_id,
+            letter.message.timestamp,
+            letter.message.headers,
+        )
+        self._in_hand[handed.tag] = None
+        self._counters.received += 1
+        self._counters.redelivered += received.redelivered
+        try:
+            self._handler(received)
+        except Exception:
+            self._counters.handler_errors += 1
+            log.exception("a handler of %s raised; its message stays unacknowledged", received.queue)
+
+    def ack(self, received: Received, *, through: bool = False) -> None:
+        """Take the message off its queue; with `through`, all that this intake was given before it, too."""
+        if (connection := self._still_ours(received)) is None:
+            return
+        tags = list(takewhile(lambda tag: tag <= received.tag, self._in_hand)) if through else [received.tag]
+        for tag in tags:
+            del self._in_hand[tag]
+            self._broker.settle(connection, tag)
+
+    def reject(self, received: Received, *, requeue: bool) -> None:
+        """Give the message back to its queue, or to the queue's dead-letter exchange."""
+        if (connection := self._still_ours(received)) is None:
+            return
+        del self._in_hand[received.tag]
+        verdict = self._broker.give_back if requeue else self._broker.reject
+        verdict(connection, received.tag)
+
+    async def cancel(self) -> None:
+        """Ask for no more messages; what is in hand can still be acknowledged."""
+        self.forget()
+        if self._connection is None:
+            return
+        for consumer in list(self._connection.consumers):
+            if isinstance(consumer, Reader) and consumer.intake is self:
+                self._broker.cancel(self._connection, consumer)
+
+    def _still_ours(self, received: Received) -> Connection | None:
+        connection = self._connection
+        if connection is not None and received.tag in self._in_hand and received.tag in connection.in_hand:
+            return connection
+        self._counters.stale_acks += 1
+        return None
+
+
+@dataclass(eq=False, slots=True)
+class Reader(Consumer):
+    """A consumer that knows its intake."""
+
+    intake: MemoryIntake = field(kw_only=True)

@@ -1,0 +1,174 @@
+"""The port to the bus: a small AMQP 0-9-1, with confirms, whoever provides it.
+
+Both implementations keep one contract, and one suite of tests holds them to it:
+
+* A bus *remembers* what it was asked to declare, bind and consume, and has all of it again after it lost its broker,
+  before it says `READY`. Callers never redo it.
+* `publish` decides at once whether the message can be sent at all, and the future it returns resolves when the broker
+  has confirmed it, or fails with a `shared.errors.BusError`. Messages of one bus reach a queue in the order of calls.
+* An intake calls its handler synchronously, message by message, in the order of the queue. The handler keeps or handles
+  the message and returns; it must not raise. How much it may hold unacknowledged is the prefetch.
+* No message is handed out before the bus is `READY`, so that what a handler publishes about it can go.
+* What was not acknowledged when the connection was lost comes again, marked `redelivered`; acknowledging the old copy
+  does nothing.
+"""
+
+from __future__ import annotations
+
+from asyncio import Future
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol, TypeAlias
+
+from shared.bus.counters import BusCounters
+from shared.bus.topology import Topology
+
+HeaderValue: TypeAlias = str | int | float | bool | bytes | Sequence["HeaderValue"] | Mapping[str, "HeaderValue"] | None
+
+CONFIRM_TIMEOUT = 5.0
+"""Seconds until a publish without a confirm fails with `ConfirmTimeout`."""
+
+MAX_UNCONFIRMED = 65_536
+MAX_UNCONFIRMED_BYTES = 128 * 2**20
+"""Messages, and bytes of their bodies, of one bus that may wait for their confirms; `publish` refuses more."""
+
+
+class BusState(Enum):
+    """Whether the bus takes messages."""
+
+    AWAY = "away"
+    """No connection; the bus is trying to come back by itself."""
+    BLOCKED = "blocked"
+    """Connected and delivering, but the broker holds publishers back."""
+    READY = "ready"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message to publish. `timestamp` is seconds since 1970; `durable` messages survive the broker's restart."""
+
+    body: bytes
+    content_type: str | None = None
+    message_id: str | None = None
+    timestamp: int | None = None
+    headers: Mapping[str, HeaderValue] = field(default_factory=dict)
+    durable: bool = True
+
+
+@dataclass(slots=True)
+class Received:
+    """A message as it came. `tag` and `generation` say which delivery it was, for its acknowledgement."""
+
+    body: bytes
+    queue: str
+    exchange: str
+    routing_key: str
+    redelivered: bool
+    tag: int
+    generation: int
+    content_type: str | None = None
+    message_id: str | None = None
+    timestamp: int | None = None
+    headers: Mapping[str, HeaderValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A queue to consume from. Of several consumers of a single-active-consumer queue, the highest `priority` works.
+
+    An `exclusive` consumer lets no other in beside it; RabbitMQ knows this for classic queues only.
+    """
+
+    queue: str
+    priority: int = 0
+    exclusive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How full a queue is, and how many consume from it."""
+
+    messages: int
+    consumers: int
+
+
+Handler: TypeAlias = Callable[[Received], None]
+Watcher: TypeAlias = Callable[[BusState, str], None]
+"""Called on each change of state with the new one and its cause, in words."""
+
+
+class Intake(Protocol):
+    """A running consumption of one or more queues, with one prefetch each."""
+
+    def ack(self, received: Received, *, through: bool = False) -> None:
+        """Take the message off its queue; with `through`, all that this intake was given before it, too."""
+
+    def reject(self, received: Received, *, requeue: bool) -> None:
+        """Give the message back to its queue, or to the queue's dead-letter exchange."""
+
+    async def cancel(self) -> None:
+        """Ask for no more messages. What is in hand can be acknowledged still; what is not goes back on `close`."""
+
+
+class Bus(Protocol):
+    """A connection to a broker that heals itself."""
+
+    counters: BusCounters
+    """What this bus has done and refused so far."""
+
+    @property
+    def state(self) -> BusState:
+        """Return whether the bus takes messages now."""
+
+    def watch(self, watcher: Watcher) -> None:
+        """Call `watcher` on each change of state from now on."""
+
+    async def open(self) -> None:
+        """Connect, and keep trying; return when the bus has been `READY` once.
+
+        Raises `ConfigurationError` where trying again cannot help: access refused, a plugin missing, another shape.
+        """
+
+    async def close(self) -> None:
+        """Give back what is unacknowledged, wait for outstanding confirms as long as they may take, and disconnect."""
+
+    async def declare(self, topology: Topology) -> None:
+        """Have these exchanges, queues and bindings, now and after each reconnection.
+
+        Raises `TopologyMismatch` or `MissingPlugin` where the broker will not have them, `BusAway` where there is no
+        connection now (it is remembered all the same).
+        """
+
+    async def bind(self, queue: str, exchange: str, keys: Iterable[str]) -> None:
+        """Let messages with these routing keys reach `queue`; return when the broker has the bindings.
+
+        Raises `BusAway` where there is no connection now (it is remembered all the same).
+        """
+
+    async def unbind(self, queue: str, exchange: str, keys: Iterable[str]) -> None:
+        """Take bindings back, in the same way."""
+
+    async def consume(self, sources: Sequence[Source], handler: Handler, *, prefetch: int) -> Intake:
+        """Hand every message of these queues to `handler`, at most `prefetch` unacknowledged ones per queue.
+
+        No message comes before the caller has the intake. Where there is no connection now, it begins when there is
+        one. Raises `TopologyMismatch` where a queue is missing, `BusAway` where it belongs to another connection.
+        """
+
+    def publish(self, exchange: str, routing_key: str, message: Message, *, mandatory: bool = False) -> Future[None]:
+        """Send, and return a future of the broker's confirm.
+
+        The future fails with `BusAway`, `BusBlocked` (both at once, nothing was sent; `BusBlocked` also when
+        `MAX_UNCONFIRMED` messages or `MAX_UNCONFIRMED_BYTES` wait already), `PublishRefused` (nack), `Unroutable` (no
+        queue, with `mandatory`; no such exchange, in any case) or `ConfirmTimeout` (outcome unknown). If the connection
+        is lost before the confirm came, it fails with `ConfirmTimeout` as well.
+
+        Raises `ValueError` where a name, the routing key, the content type or the message id has more than 255 bytes.
+        """
+
+    async def depth(self, queue: str) -> Depth | None:
+        """Return how full `queue` is, None where it does not exist.
+
+        Raises `BusAway` where there is no connection now, or the queue belongs to another one.
+        """

@@ -1,0 +1,164 @@
+"""Every frame of the client protocol ``penstock.v1``, typed ◆
+
+A frame is a map; the field ``type`` names it. Unknown fields are ignored, unknown types are ``bad_request``.
+Strings that are only carried have their bound here; topics and patterns are checked by their grammar (`shared.topics`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeAlias
+
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
+
+SUBPROTOCOL_JSON = "penstock.v1.json"
+SUBPROTOCOL_MSGPACK = "penstock.v1.msgpack"
+
+MAX_FRAMES_PER_MESSAGE = 128
+"""A client may send this many frames as one array."""
+
+RequestId = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+"""A client's number for a request: what JavaScript can count exactly."""
+Token = Annotated[str, Meta(max_length=8192)]
+Key = Annotated[str, Meta(min_length=1, max_length=128)]
+Name = Annotated[str, Meta(max_length=512)]
+"""A topic or a pattern as it comes, before its grammar is checked."""
+
+
+class ClientInfo(Struct, gc=False):
+    """What a client says of itself; only for people who read logs."""
+
+    name: Annotated[str, Meta(max_length=64)] = ""
+    version: Annotated[str, Meta(max_length=64)] = ""
+
+
+class Position(Struct, gc=False):
+    """A place in a topic's log."""
+
+    epoch: Annotated[str, Meta(max_length=64)]
+    offset: Annotated[int, Meta(ge=0)]
+
+
+class ClientFrame(Struct, tag_field="type", gc=False):
+    """What a client may send."""
+
+
+class Connect(ClientFrame, tag="connect"):
+    """The first frame: who is there."""
+
+    id: RequestId
+    token: Token = ""
+    client: ClientInfo | None = None
+
+
+class Subscribe(ClientFrame, tag="subscribe"):
+    """Ask for a topic, or for all topics of a pattern."""
+
+    id: RequestId
+    topic: Name
+    from_: Position | None = field(name="from", default=None)
+
+
+class Unsubscribe(ClientFrame, tag="unsubscribe"):
+    """Take a subscription back."""
+
+    id: RequestId
+    topic: Name
+
+
+class Publish(ClientFrame, tag="publish"):
+    """Send `data` to all who are subscribed to `topic`."""
+
+    id: RequestId
+    topic: Name
+    data: Raw
+    key: Key | None = None
+
+
+class Refresh(ClientFrame, tag="refresh"):
+    """Bring a new token before the old one expires."""
+
+    id: RequestId
+    token: Token
+
+
+class Pong(ClientFrame, tag="pong"):
+    """The answer to a `Ping`."""
+
+
+AnyClientFrame: TypeAlias = Connect | Subscribe | Unsubscribe | Publish | Refresh | Pong
+
+
+class ServerFrame(Struct, tag_field="type", omit_defaults=True, gc=False):
+    """What the gateway may send."""
+
+
+class Connected(ServerFrame, tag="connected"):
+    """The answer to `Connect`. `heartbeat` and `expires_in` are seconds."""
+
+    id: int
+    session: str
+    user: str
+    heartbeat: int
+    expires_in: int
+
+
+class Subscribed(ServerFrame, tag="subscribed"):
+    """The answer to `Subscribe`."""
+
+    id: int
+    topic: str
+    epoch: str | UnsetType = UNSET
+    offset: int | UnsetType = UNSET
+    recovered: bool | UnsetType = UNSET
+
+
+class Message(ServerFrame, tag="message"):
+    """One message of a topic. `at` is milliseconds since 1970; `data` is already in the dialect of the client."""
+
+    topic: str
+    at: int
+    data: Any
+    offset: int | UnsetType = UNSET
+    epoch: str | UnsetType = UNSET
+    encoding: str | UnsetType = UNSET
+    key: str | UnsetType = UNSET
+    from_: str | UnsetType = field(name="from", default=UNSET)
+
+
+class Ok(ServerFrame, tag="ok"):
+    """A request was done."""
+
+    id: int
+    offset: int | UnsetType = UNSET
+    epoch: str | UnsetType = UNSET
+    expires_in: int | UnsetType = UNSET
+
+
+class Error(ServerFrame, tag="error"):
+    """A request was not done, or a subscription ended: that of `topic`. `retry_after` is seconds."""
+
+    code: str
+    reason: str
+    id: int | UnsetType = UNSET
+    retry_after: float | UnsetType = UNSET
+    topic: str | UnsetType = UNSET
+
+
+class Degraded(ServerFrame, tag="degraded"):
+    """The gateway lost its broker or may not publish; deliveries may go on, requests are refused."""
+
+    reason: str | UnsetType = UNSET
+
+
+class Restored(ServerFrame, tag="restored"):
+    """Normal service is back."""
+
+
+class Reconnect(ServerFrame, tag="reconnect"):
+    """The gateway drains: come back in `after` seconds, to any gateway, without backing off."""
+
+    after: float
+
+
+class Ping(ServerFrame, tag="ping"):
+    """Are you there? Any frame is an answer, `Pong` the plain one."""

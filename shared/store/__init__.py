@@ -1,0 +1,1 @@
+"""The store: what routers share. A port, and what keeps it."""
