@@ -1,0 +1,169 @@
+"""Puts a gateway together, starts it and stops it."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+
+from gateway.addresses import TrustedProxies
+from gateway.admission import Admission, AdmissionLimits
+from gateway.binder import SlotBinder
+from gateway.codecs import DIALECTS
+from gateway.counters import Counters
+from gateway.deadlines import RequestDeadlines
+from gateway.degradation import Degradation
+from gateway.downlink import Downlink
+from gateway.drain import drain
+from gateway.events import EventDoor
+from gateway.fanout import Fanout
+from gateway.flood import FloodLimits
+from gateway.origins import Origins
+from gateway.performer import Performer
+from gateway.probe import SESSION as PROBE_SESSION
+from gateway.probe import Probe
+from gateway.reception import ConnectionLimits, Reception
+from gateway.session import SessionLimits
+from gateway.settings import GatewaySettings
+from gateway.transports.counters import PortCounters
+from gateway.transports.http import HttpDoor
+from gateway.transports.listener import Listener
+from gateway.uplink import Uplink
+from gateway.wheel import Wheel
+from shared import envelopes, health
+from shared.bus import topology
+from shared.bus.port import Bus
+from shared.clock import monotonic
+
+log = logging.getLogger(__name__)
+
+
+class Gateway:
+    """One edge process's worth of gateway. `metrics` returns what ``GET /metrics`` shows."""
+
+    def __init__(self, settings: GatewaySettings, bus: Bus, *, metrics: Callable[[], bytes] = bytes) -> None:
+        self.boot_id = secrets.token_hex(6)
+        self.counters = Counters()
+        self._settings = settings
+        self._bus = bus
+        limits = settings.gateway
+        self._fanout = Fanout(DIALECTS, self.counters, max_interval=limits.flush_interval_ms / 1000)
+        self._uplink = Uplink(
+            bus,
+            self.boot_id,
+            self.counters,
+            self._answer,
+            window=limits.uplink_window,
+            high_water=limits.uplink_high_water,
+        )
+        self._binder = SlotBinder(bus, self.boot_id, linger=limits.slot_linger)
+        self._deadlines = RequestDeadlines(limits.request_timeout, self._expire)
+        self._wheel = Wheel()
+        admission = Admission(_admission_limits(settings))
+        self._performer = Performer(
+            self._fanout, self._uplink, self._binder, self._deadlines, admission, self._wheel, self.counters
+        )
+        self._reception = Reception(
+            self.boot_id,
+            self._performer,
+            self._wheel,
+            admission,
+            Origins(settings.allowed_origins, development=settings.environment == "development"),
+            TrustedProxies(settings.trusted_proxies),
+            self.counters,
+            _session_limits(settings),
+            ConnectionLimits(limits.max_frame_bytes, limits.outbox_bytes),
+        )
+        self._degradation = Degradation(lambda: self._reception.connections, self._fanout, self.counters)
+        self._downlink = Downlink(
+            bus,
+            self.boot_id,
+            self.counters,
+            deliver=self._fanout.deliver,
+            answer=self._answer,
+            kick=self._reception.kick,
+        )
+        self._probe = Probe(self._uplink.ask)
+        self.port_counters = PortCounters()
+        self._http = HttpDoor(
+            settings,
+            self.port_counters,
+            emit=EventDoor(bus, self.counters).emit,
+            ready=self.readiness,
+            metrics=metrics,
+        )
+        self._listener = Listener(settings, self._reception.welcome, self._http.take, self.port_counters)
+
+    def readiness(self) -> health.Answer:
+        """Return what ``GET /readyz`` says."""
+        return health.readyz(
+            now=monotonic(),
+            last_probe=self._probe.answered_at,
+            bus=self._bus.state.value,
+            draining=not self._reception.is_open,
+        )
+
+    async def start(self) -> tuple[str, int]:
+        """Begin to serve; return host and port. The bus must be open."""
+        await self._bus.declare(topology.common())
+        await self._bus.declare(topology.gateway(self.boot_id))
+        self._bus.watch(self._degradation.bus_changed)
+        await self._downlink.start()
+        self._binder.start()
+        self._wheel.start(self._tick)
+        self._probe.start()
+        return await self._listener.start()
+
+    async def stop(self) -> None:
+        """Send the clients elsewhere, then let go of everything.
+
+        1. Take no new connections, so that the crowd only gets smaller.
+        2. Tell clients to come back elsewhere, a batch at a time: they resume there while we still deliver here.
+        3. Stop reading from the bus, last: until a client is gone it gets what comes.
+        """
+        self._reception.is_open = False
+        await self._listener.stop_accepting()
+        await drain(self._reception.connections, self._performer, within=self._settings.gateway.drain)
+        self._probe.stop()
+        self._degradation.stop()
+        await self._downlink.stop()
+        await self._binder.stop()
+        self._deadlines.close()
+        await self._listener.close()
+        await self._http.close()
+        self._wheel.stop()
+
+    def _answer(self, reply: envelopes.AnyReply) -> None:
+        if reply.session != PROBE_SESSION:
+            self._reception.answer(reply)
+        elif isinstance(reply, envelopes.Probed):
+            self._probe.answered()
+
+    def _expire(self, session: int, request: int) -> None:
+        self._reception.expire(session, request)
+
+    def _tick(self, numbers: list[int], lag: float) -> None:
+        self._reception.tick(numbers, lag)
+
+
+def _session_limits(settings: GatewaySettings) -> SessionLimits:
+    limits = settings.gateway
+    return SessionLimits(
+        flood=FloodLimits(limits.frame_rate, limits.frame_burst, limits.flood_tolerance),
+        max_subscriptions=limits.max_subscriptions,
+        max_pending=limits.max_pending_requests,
+        request_timeout=limits.request_timeout,
+        connect_timeout=limits.connect_timeout,
+        heartbeat=limits.heartbeat,
+        heartbeat_grace=limits.heartbeat_grace,
+    )
+
+
+def _admission_limits(settings: GatewaySettings) -> AdmissionLimits:
+    limits = settings.gateway
+    return AdmissionLimits(
+        connections=limits.max_connections,
+        unauthenticated=limits.max_unauthenticated,
+        per_address=limits.max_per_address,
+        per_user=limits.max_per_user,
+    )

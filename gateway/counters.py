@@ -1,0 +1,56 @@
+"""What a gateway counts: plain integers on the hot path, read by whoever tells others ◆"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Counters:
+    """Since the gateway started, but for the gauges at the top."""
+
+    connections: int = 0
+    """Open WebSocket connections now."""
+    sessions: int = 0
+    """Of these, the authenticated ones."""
+    accepted: int = 0
+    handshakes_refused: int = 0
+    closed: Counter[str] = field(default_factory=Counter)
+    """Connections that we closed, by close code."""
+    errors: Counter[str] = field(default_factory=Counter)
+    """Error frames sent, by error code."""
+    faults: int = 0
+    """Connections closed because of an exception that nobody expected."""
+    frames_received: int = 0
+    bad_requests: int = 0
+    bad_frames: int = 0
+    rate_limited: int = 0
+    floods: int = 0
+    too_many_pending: int = 0
+    too_many_subscriptions: int = 0
+    requests: int = 0
+    requests_refused: int = 0
+    """Answered `overloaded` or `unavailable` by the gateway itself."""
+    request_timeouts: int = 0
+    late_replies: int = 0
+    odd_replies: int = 0
+    envelopes_malformed: int = 0
+    batches_sent: int = 0
+    batches_refused: int = 0
+    batches_unconfirmed: int = 0
+    reads_paused: int = 0
+    """Times a socket was not read because the uplink was full."""
+    messages: int = 0
+    """Messages that came from routers for topics that somebody here hears."""
+    messages_unheard: int = 0
+    deliveries: int = 0
+    """Messages times receivers."""
+    dropped: int = 0
+    conflated: int = 0
+    slow_closed: int = 0
+    flushes: int = 0
+    kicked: int = 0
+    degradations: int = 0
+    events_emitted: int = 0
+    events_refused: int = 0

@@ -1,0 +1,126 @@
+"""Does what the sessions decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+
+from gateway import journal
+from gateway.admission import Admission
+from gateway.binder import SlotBinder
+from gateway.catchup import Joining
+from gateway.counters import Counters
+from gateway.deadlines import RequestDeadlines
+from gateway.effects import Ask, Count, Effect, End, GoLive, Identify, Join, Leave, Send, TakeEarly
+from gateway.fanout import Fanout, Holder
+from gateway.states import State
+from gateway.transports.websocket import Connection
+from gateway.uplink import Uplink
+from gateway.wheel import Wheel
+from shared.clock import monotonic
+from shared.codes import CloseCode
+from shared.frames import Error
+
+CLOSE_TIMEOUT = 5.0
+"""Seconds that a client has to close its side after we closed ours."""
+
+
+class Performer:
+    """The hands of every session of a gateway."""
+
+    def __init__(
+        self,
+        fanout: Fanout,
+        uplink: Uplink,
+        binder: SlotBinder,
+        deadlines: RequestDeadlines,
+        admission: Admission,
+        wheel: Wheel,
+        counters: Counters,
+    ) -> None:
+        self._fanout = fanout
+        self._uplink = uplink
+        self._binder = binder
+        self._deadlines = deadlines
+        self._admission = admission
+        self._wheel = wheel
+        self._counters = counters
+
+    def perform(self, connection: Connection, effects: Iterable[Effect]) -> None:
+        """Do `effects` for `connection`, in their order; after an `End` nothing more is done."""
+        for effect in effects:
+            match effect:
+                case Ask():
+                    self._deadlines.add(connection.session.number, effect.request.id)
+                    self._uplink.ask(effect, connection)
+                case Send(frame):
+                    if isinstance(frame, Error):
+                        self._note_refusal(connection, frame)
+                    self._fanout.send(connection, connection.dialect.encode(frame))
+                case Join(topic, joining, ask):
+                    self._deadlines.add(connection.session.number, ask.request.id)
+                    self._fanout.joining.add(topic, Holder(connection, joining))
+                    self._binder.need(topic, partial(self._ask_if_open, connection, ask))
+                case GoLive(topic, joining):
+                    self._fanout.joining.remove(topic, Holder(connection, joining))
+                    self._fanout.deliver_held(connection, joining.entries)
+                    self._fanout.live.add(topic, connection)
+                case Leave(topic, joining):
+                    self._leave(connection, topic, joining)
+                case Count(counter):
+                    setattr(self._counters, counter, getattr(self._counters, counter) + 1)
+                case Identify(user):
+                    if not self._identify(connection, user):
+                        return
+                case TakeEarly():
+                    self.perform(connection, connection.session.take_early())
+                case End(code, reason):
+                    self.end(connection, code, reason)
+                    return
+
+    def end(self, connection: Connection, code: CloseCode, reason: str) -> None:
+        """Close a connection, and let go of what it held at once rather than when its socket is gone."""
+        if connection.session.state is State.ENDED:
+            return
+        if code is CloseCode.SLOW:
+            self._counters.slow_closed += 1
+        self.note_close(connection, code, reason)
+        self.let_go(connection)
+        connection.close(code, reason)
+        self._wheel.schedule(connection.session.number, monotonic() + CLOSE_TIMEOUT)
+
+    def note_close(self, connection: Connection, code: int, reason: str) -> None:
+        """Count a connection that we closed, and tell of it."""
+        self._counters.closed[str(int(code))] += 1
+        journal.closed(connection.session, code, reason)
+
+    def let_go(self, connection: Connection) -> None:
+        """Take back everything that the session of `connection` holds; doing it twice changes nothing."""
+        self._uplink.forget(connection)
+        for effect in connection.session.end():
+            if isinstance(effect, Leave):
+                self._leave(connection, effect.topic, effect.joining)
+
+    def _note_refusal(self, connection: Connection, error: Error) -> None:
+        self._counters.errors[error.code] += 1
+        journal.refused(connection.session, error)
+
+    def _leave(self, connection: Connection, topic: str, joining: Joining | None) -> None:
+        if joining is None:
+            self._fanout.live.remove(topic, connection)
+        else:
+            self._fanout.joining.remove(topic, Holder(connection, joining))
+        self._binder.release(topic)
+
+    def _ask_if_open(self, connection: Connection, ask: Ask) -> None:
+        if connection.session.state is State.ACTIVE:
+            self._uplink.ask(ask, connection)
+
+    def _identify(self, connection: Connection, user: str) -> bool:
+        if self._admission.identify(user):
+            self._counters.sessions += 1
+            connection.identified = True
+            return True
+        reason = f"too many connections of user {user}"
+        self.end(connection, CloseCode.TOO_MANY_CONNECTIONS, reason)
+        return False

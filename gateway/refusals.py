@@ -1,0 +1,58 @@
+"""How a session says no: the error frames of its own making ◆"""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import TypeVar
+
+from msgspec import UNSET, UnsetType
+
+from gateway.effects import Send
+from gateway.states import State
+from shared import frames
+from shared.codes import CloseCode, ErrorCode, may_come_back
+from shared.topics import has_wildcard, is_pattern
+
+T = TypeVar("T")
+
+QUOTED = 80
+"""Characters of a client's own words that an error repeats."""
+
+
+def given(value: T | None) -> T | UnsetType:
+    """Return the value of a frame's optional field."""
+    return UNSET if value is None else value
+
+
+def error(request: int | None, code: str, reason: str, retry_after: float | None = None) -> Send:
+    """Return an error frame, with an `ErrorCode` or one that only newer routers know; `retry_after` is seconds."""
+    wait = None if retry_after is None else ceil(retry_after * 1000) / 1000
+    return Send(frames.Error(str(code), reason, id=given(request), retry_after=given(wait)))
+
+
+def ended(topic: str, reason: str) -> Send:
+    """Return what tells a client that a subscription of it ended."""
+    return Send(frames.Error(ErrorCode.FORBIDDEN.value, reason, topic=topic))
+
+
+def close_code(number: int) -> CloseCode:
+    """Return the close code that a router named; for one that only newer routers know, a plain one of its range."""
+    try:
+        return CloseCode(number)
+    except ValueError:
+        return CloseCode.INTERNAL if may_come_back(number) else CloseCode.REVOKED
+
+
+def out_of_place(frame: frames.AnyClientFrame, state: State) -> Send:
+    """Return the answer to a frame that its session's state does not allow."""
+    if isinstance(frame, frames.Connect):
+        return error(frame.id, ErrorCode.CONFLICT, "connect was sent already; to change the token use refresh")
+    request = None if isinstance(frame, frames.Pong) else frame.id
+    return error(request, ErrorCode.UNAUTHENTICATED, f"send connect first (now {state.value})")
+
+
+def not_a_topic(text: str) -> str:
+    """Say why `text` cannot be published on."""
+    if is_pattern(text) and has_wildcard(text):
+        return f"publish needs one topic, and {text} is a pattern"
+    return f"not a topic: {text[:QUOTED]!r}"

@@ -1,0 +1,384 @@
+"""One client: frames, answers and the passing of time in, effects out ◆
+
+A session knows no socket, no bus and no clock. It never decides who may do what; it asks a router, remembers that it
+asked, and passes the answer on. Times are seconds, monotonic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+from gateway.catchup import Joining, release_all
+from gateway.early import Early, EarlyFrames
+from gateway.effects import Ask, Count, Effect, End, GoLive, Identify, Join, Leave, Send, TakeEarly
+from gateway.flood import FloodGuard, FloodLimits
+from gateway.refusals import close_code, ended, error, given, not_a_topic, out_of_place
+from gateway.states import Event, IllegalTransition, State, after
+from shared import envelopes, frames
+from shared.codes import CloseCode, ErrorCode
+from shared.topics import is_pattern, is_topic
+
+RETRY_AFTER = 1.0
+"""Seconds after which a client that has too much in flight may try again."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLimits:
+    """What every session of a gateway is held to. Times are seconds."""
+
+    flood: FloodLimits
+    max_subscriptions: int
+    max_pending: int
+    request_timeout: float
+    connect_timeout: float
+    heartbeat: float
+    heartbeat_grace: float
+
+
+class Asked(Enum):
+    """What a router was asked."""
+
+    CONNECT = "connect"
+    SUBSCRIBE = "subscribe"
+    PUBLISH = "publish"
+    REFRESH = "refresh"
+
+
+class Pending(NamedTuple):
+    """A request whose answer has not come; `id` is the client's number for it, `topic` what is `joining`."""
+
+    asked: Asked
+    id: int
+    topic: str = ""
+    joining: Joining | None = None
+
+
+class Session:
+    """The gateway's side of one connection.
+
+    `number` is unique in this gateway, `name` in the world. `first_ping` is when the first heartbeat is due, so that
+    a crowd that came together is not asked together. `encoding` is that of the client's payloads, `bearer` the token
+    that came with the handshake, if any.
+    """
+
+    __slots__ = (
+        "_bearer",
+        "_early",
+        "_encoding",
+        "_flood",
+        "_heard",
+        "_ids",
+        "_limits",
+        "_pinged",
+        "_requests",
+        "address",
+        "deadline",
+        "expires",
+        "grant",
+        "jti",
+        "name",
+        "next_ping",
+        "number",
+        "pending",
+        "state",
+        "topics",
+        "user",
+    )
+
+    def __init__(
+        self,
+        number: int,
+        name: str,
+        limits: SessionLimits,
+        now: float,
+        *,
+        address: str,
+        encoding: envelopes.Encoding,
+        first_ping: float,
+        bearer: str = "",
+    ) -> None:
+        self.number = number
+        self.name = name
+        self.address = address
+        self.state = State.OPENED
+        self.grant: bytes | None = None
+        self.user = ""
+        self.jti = ""
+        self.topics: dict[str, Joining | None] = {}
+        """Every subscription; None where it is live."""
+        self.pending: dict[int, Pending] = {}
+        """By a number of our own: the client may use its numbers again, and a late answer must find nothing."""
+        self.expires = float("inf")
+        self.next_ping = first_ping
+        self.deadline = now + limits.connect_timeout
+        """When `tick` has something to do next."""
+        self._limits = limits
+        self._bearer = bearer
+        self._early: EarlyFrames | None = None
+        self._encoding = encoding
+        self._flood = FloodGuard(limits.flood, now)
+        self._heard = now
+        self._pinged = now
+        self._ids: set[int] = set()
+        """The client's numbers in `pending`."""
+        self._requests = 0
+
+    @property
+    def has_ended(self) -> bool:
+        """Say whether the connection is over, or about to be."""
+        return self.state is State.ENDED
+
+    def receive(self, frame: frames.AnyClientFrame, now: float) -> list[Effect]:
+        """Take a frame of the client."""
+        if self.state is State.ENDED:
+            return []
+        self._heard = now
+        wait = self._flood.take(self._limits.flood, now)
+        if wait:
+            return self._refuse_flood(frame, wait)
+        if isinstance(frame, frames.Pong):
+            return []
+        try:
+            self.state = after(self.state, Event.CONNECT if isinstance(frame, frames.Connect) else Event.REQUEST)
+        except IllegalTransition:
+            return [out_of_place(frame, self.state)]
+        if frame.id in self._ids:
+            return [_unanswered(frame)]
+        if isinstance(frame, frames.Connect):
+            return self._connect(frame, now)
+        if self.state is State.AUTHENTICATING or self._must_wait_for_refresh(frame):
+            return self._hold(frame)
+        return self._take(frame)
+
+    @property
+    def _is_refreshing(self) -> bool:
+        return any(pending.asked is Asked.REFRESH for pending in self.pending.values())
+
+    def _must_wait_for_refresh(self, frame: Early) -> bool:
+        """A router compares a new token with the subscriptions that it was told of: there must be no others."""
+        if isinstance(frame, frames.Unsubscribe):
+            return self._early is not None
+        return isinstance(frame, frames.Subscribe) and self._is_refreshing
+
+    def hear(self, now: float) -> list[Effect]:
+        """Take a sign of life that is no frame of the protocol: a WebSocket ping, pong or fragment."""
+        if self.state is State.ENDED:
+            return []
+        self._heard = now
+        if self._flood.take(self._limits.flood, now) and self._flood.is_flooding(self._limits.flood):
+            return [Count("floods"), End(CloseCode.FLOODING, "too many frames")]
+        return []
+
+    def refuse(self, reason: str, request: int | None, now: float) -> list[Effect]:
+        """Answer a frame that could be told apart from its neighbours, but not understood."""
+        if self.state is State.ENDED:
+            return []
+        return self.hear(now) or [error(request, ErrorCode.BAD_REQUEST, reason), Count("bad_requests")]
+
+    def take_early(self) -> list[Effect]:
+        """Take what the client sent before it was let in, in its order."""
+        early, self._early = self._early, None
+        return [] if early is None else [effect for frame in early.frames for effect in self._take(frame)]
+
+    def answer(self, reply: envelopes.AnyReply, now: float) -> list[Effect]:
+        """Take the answer to a request, of a router or of whoever gave up waiting for one."""
+        pending = self.pending.pop(reply.id, None)
+        if pending is None:
+            return [Count("late_replies")]
+        self._ids.discard(pending.id)
+        match reply, pending.asked:
+            case envelopes.Published(), Asked.PUBLISH:
+                return [Send(frames.Ok(pending.id, offset=given(reply.offset), epoch=given(reply.epoch)))]
+            case envelopes.SubscribeAllowed(), Asked.SUBSCRIBE:
+                return self._go_live(reply, pending)
+            case envelopes.Refused(), _:
+                return self._refused(reply, pending)
+            case envelopes.Granted(), Asked.CONNECT:
+                return self._granted(reply, pending.id, now)
+            case envelopes.Refreshed(), Asked.REFRESH:
+                return self._refreshed(reply, pending.id, now)
+        odd = envelopes.Refused(self.number, reply.id, ErrorCode.INTERNAL, "the answer did not fit the request")
+        return [Count("odd_replies"), *self._refused(odd, pending)]
+
+    def expire(self, request: int, now: float) -> list[Effect]:
+        """Give up waiting for an answer, whose time of `request_timeout` is over; a late one will be dropped."""
+        if request not in self.pending:
+            return []
+        reason = "no answer in time; the outcome is unknown"
+        refused = envelopes.Refused(self.number, request, ErrorCode.TIMEOUT.value, reason)
+        return [Count("request_timeouts"), *self.answer(refused, now)]
+
+    def tick(self, now: float) -> list[Effect]:
+        """Do what time has brought: deadlines, the heartbeat, the end of the token."""
+        if now < self.deadline or self.state is State.ENDED:
+            return []
+        if self.state is State.OPENED:
+            return [End(CloseCode.NOT_AUTHENTICATED_IN_TIME, "no connect frame came in time")]
+        if self.state is State.AUTHENTICATING:
+            return [effect for request in tuple(self.pending) for effect in self.expire(request, now)]
+        effects: list[Effect] = []
+        if now >= self.expires:
+            return [End(CloseCode.TOKEN_EXPIRED, "the token expired; refresh it earlier")]
+        if self._pinged > self._heard and now >= self._pinged + self._limits.heartbeat_grace:
+            return [End(CloseCode.NO_HEARTBEAT, "no answer to a ping")]
+        if now >= self.next_ping:
+            effects.append(Send(frames.Ping()))
+            if self._pinged <= self._heard:
+                self._pinged = now
+            self.next_ping = now + self._limits.heartbeat
+        self._set_deadline()
+        return effects
+
+    def end(self) -> list[Effect]:
+        """Let go of everything: the connection is over."""
+        self.state = State.ENDED
+        self.pending.clear()
+        self._ids.clear()
+        self._early = None
+        left: list[Effect] = [Leave(topic, joining) for topic, joining in self.topics.items()]
+        self.topics.clear()
+        return left
+
+    def is_meant_by(self, kick: envelopes.Kick) -> bool:
+        """Say whether every field that `kick` gives is this session's."""
+        wanted = ((kick.user, self.user), (kick.session, self.name), (kick.jti, self.jti))
+        named = [(asked, own) for asked, own in wanted if asked]
+        return bool(named) and all(asked == own for asked, own in named)
+
+    def _await(self, pending: Pending) -> int:
+        """Note that an answer has to come; return the number that it will carry."""
+        self._requests += 1
+        self.pending[self._requests] = pending
+        self._ids.add(pending.id)
+        return self._requests
+
+    def _connect(self, frame: frames.Connect, now: float) -> list[Effect]:
+        request = self._await(Pending(Asked.CONNECT, frame.id))
+        self.deadline = now + self._limits.request_timeout
+        token, self._bearer = frame.token or self._bearer, ""
+        return [Ask(self.name, envelopes.ConnectRequest(self.number, request, token, self.address))]
+
+    def _hold(self, frame: Early) -> list[Effect]:
+        if self._early is None:
+            self._early = EarlyFrames()
+        if self._early.hold(frame, self._limits.max_pending):
+            return []
+        return _too_many(frame, "too much came before the token was checked")
+
+    def _take(self, frame: Early) -> list[Effect]:
+        if frame.id in self._ids:
+            return [_unanswered(frame)]
+        if isinstance(frame, frames.Unsubscribe):
+            return self._unsubscribe(frame)
+        if len(self.pending) >= self._limits.max_pending:
+            return _too_many(frame, f"{len(self.pending)} requests are not answered yet")
+        match frame:
+            case frames.Publish():
+                return self._publish(frame)
+            case frames.Subscribe():
+                return self._subscribe(frame)
+            case frames.Refresh():
+                request = self._await(Pending(Asked.REFRESH, frame.id))
+                refresh = envelopes.RefreshRequest(self.number, request, 0, frame.token, tuple(self.topics))
+                return [Ask(self.name, refresh, self.grant)]
+
+    def _publish(self, frame: frames.Publish) -> list[Effect]:
+        if not is_topic(frame.topic):
+            return [error(frame.id, ErrorCode.BAD_REQUEST, not_a_topic(frame.topic))]
+        number = self._await(Pending(Asked.PUBLISH, frame.id))
+        request = envelopes.PublishRequest(
+            self.number, number, 0, frame.topic, bytes(frame.data), self._encoding, frame.key
+        )
+        return [Ask(frame.topic, request, self.grant)]
+
+    def _subscribe(self, frame: frames.Subscribe) -> list[Effect]:
+        topic = frame.topic
+        if not is_pattern(topic):
+            return [error(frame.id, ErrorCode.BAD_REQUEST, f"not a topic or pattern: {topic[:80]!r}")]
+        if topic in self.topics:
+            return [error(frame.id, ErrorCode.CONFLICT, f"already subscribed to {topic}")]
+        if len(self.topics) >= self._limits.max_subscriptions:
+            reason = f"a connection may have {self._limits.max_subscriptions} subscriptions"
+            return [error(frame.id, ErrorCode.FORBIDDEN, reason), Count("too_many_subscriptions")]
+        joining = self.topics[topic] = Joining()
+        number = self._await(Pending(Asked.SUBSCRIBE, frame.id, topic, joining))
+        request = envelopes.SubscribeRequest(self.number, number, 0, topic, frame.from_ is not None)
+        return [Join(topic, joining, Ask(topic, request, self.grant))]
+
+    def _unsubscribe(self, frame: frames.Unsubscribe) -> list[Effect]:
+        if frame.topic not in self.topics:
+            return [error(frame.id, ErrorCode.NOT_FOUND, f"not subscribed to {frame.topic[:80]!r}")]
+        return [Leave(frame.topic, self.topics.pop(frame.topic)), Send(frames.Ok(frame.id))]
+
+    def _granted(self, reply: envelopes.Granted, request: int, now: float) -> list[Effect]:
+        self.state = after(self.state, Event.GRANTED)
+        self.user, self.grant, self.jti = reply.user, reply.grant, reply.jti
+        self.expires = now + reply.expires_in
+        self._set_deadline()
+        heartbeat = round(self._limits.heartbeat)
+        connected = frames.Connected(request, self.name, reply.user, heartbeat, reply.expires_in)
+        return [Identify(reply.user), Send(connected), *self._resume()]
+
+    def _resume(self) -> list[Effect]:
+        """Go on with what was held for a token, when it has been looked at."""
+        return [] if self._early is None or self._is_refreshing else [TakeEarly()]
+
+    def _refreshed(self, reply: envelopes.Refreshed, request: int, now: float) -> list[Effect]:
+        self.grant, self.jti = reply.grant, reply.jti
+        self.expires = now + reply.expires_in
+        self._set_deadline()
+        effects: list[Effect] = [Send(frames.Ok(request, expires_in=reply.expires_in))]
+        for topic in reply.lost:
+            if topic in self.topics:
+                effects.append(Leave(topic, self.topics.pop(topic)))
+                reason = f"the subscription to {topic} ended: the new token does not cover it"
+                effects.append(ended(topic, reason))
+        return effects + self._resume()
+
+    def _go_live(self, reply: envelopes.SubscribeAllowed, pending: Pending) -> list[Effect]:
+        topic, joining = pending.topic, pending.joining
+        if joining is None or self.topics.get(topic) is not joining:
+            return [error(pending.id, ErrorCode.CONFLICT, f"the subscription to {topic} was taken back meanwhile")]
+        if joining.overflowed:
+            return [End(CloseCode.SLOW, f"too much came on {topic} while it was being joined")]
+        joining.entries = release_all((other for other in self.topics.values() if other is not None), topic)
+        self.topics[topic] = None
+        subscribed = frames.Subscribed(
+            pending.id, topic, epoch=given(reply.epoch), offset=given(reply.offset), recovered=given(reply.recovered)
+        )
+        return [Send(subscribed), GoLive(topic, joining)]
+
+    def _refused(self, reply: envelopes.Refused, pending: Pending) -> list[Effect]:
+        effects: list[Effect] = [error(pending.id, reply.code, reply.reason, reply.retry_after)]
+        if pending.joining is not None and self.topics.get(pending.topic) is pending.joining:
+            effects.append(Leave(pending.topic, self.topics.pop(pending.topic)))
+        if reply.close is not None:
+            effects.append(End(close_code(reply.close), reply.reason))
+        elif pending.asked is Asked.CONNECT:
+            effects.append(End(CloseCode.DEGRADED, reply.reason))
+        elif pending.asked is Asked.REFRESH:
+            effects += self._resume()
+        return effects
+
+    def _refuse_flood(self, frame: frames.AnyClientFrame, wait: float) -> list[Effect]:
+        if self._flood.is_flooding(self._limits.flood):
+            return [Count("floods"), End(CloseCode.FLOODING, "too many frames")]
+        reason = f"more than {self._limits.flood.rate:g} frames a second"
+        request = None if isinstance(frame, frames.Pong) else frame.id
+        return [error(request, ErrorCode.RATE_LIMITED, reason, wait), Count("rate_limited")]
+
+    def _set_deadline(self) -> None:
+        ping_or_pong = self.next_ping
+        if self._pinged > self._heard:
+            ping_or_pong = min(ping_or_pong, self._pinged + self._limits.heartbeat_grace)
+        self.deadline = min(self.expires, ping_or_pong)
+
+
+def _unanswered(frame: frames.Connect | Early) -> Send:
+    return error(frame.id, ErrorCode.CONFLICT, f"request {frame.id} is not answered yet; choose another id")
+
+
+def _too_many(frame: Early, reason: str) -> list[Effect]:
+    return [error(frame.id, ErrorCode.OVERLOADED, reason, RETRY_AFTER), Count("too_many_pending")]

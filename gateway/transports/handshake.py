@@ -1,0 +1,113 @@
+"""The opening handshake of a WebSocket (RFC 6455, section 4.2), decided in one go."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from websockets.datastructures import Headers
+from websockets.exceptions import NegotiationError
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+
+from gateway.codecs import BY_SUBPROTOCOL, DIALECTS, Dialect
+
+PATH = "/ws"
+END_OF_HEAD = b"\r\n\r\n"
+MALFORMED = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+_quiet = logging.getLogger("gateway.websockets")
+_OURS = [Subprotocol(dialect.subprotocol) for dialect in DIALECTS]
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """A request for a WebSocket that is well-formed."""
+
+    origin: str | None
+    host: str
+    forwarded_for: Sequence[str]
+    bearer: str
+    """The token in ``Authorization: Bearer``, or nothing."""
+
+
+class Handshake:
+    """One handshake: `request` first, then exactly one of `accept` and `refuse`.
+
+    Both return the bytes to send. `early` is what the client sent behind its request.
+    """
+
+    def __init__(self, head: bytes) -> None:
+        self._protocol = ServerProtocol(subprotocols=_OURS, select_subprotocol=_select, max_size=None, logger=_quiet)
+        end = head.find(END_OF_HEAD) + len(END_OF_HEAD)
+        self._head, self.early = head[:end], head[end:]
+        self._request: Request | None = None
+
+    def request(self) -> Upgrade | None:
+        """Return what is asked for, or None where `refuse` or `answer` has the reply to something else."""
+        self._protocol.receive_data(self._head)
+        events = self._protocol.events_received()
+        if not events or not isinstance(events[0], Request):
+            return None
+        self._request = events[0]
+        headers = self._request.headers
+        return Upgrade(
+            origin=_one(headers, "Origin"),
+            host=_one(headers, "Host") or "",
+            forwarded_for=headers.get_all("X-Forwarded-For"),
+            bearer=_bearer(_one(headers, "Authorization")),
+        )
+
+    @property
+    def path(self) -> str:
+        """Return the path that was asked for, without its query."""
+        return "" if self._request is None else self._request.path.partition("?")[0]
+
+    def accept(self) -> tuple[bytes, Dialect | None]:
+        """Return the response, and the dialect to speak; None where the library refused the request."""
+        assert self._request is not None, "request() comes first"
+        response = self._protocol.accept(self._request)
+        self._protocol.send_response(response)
+        if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+            return self._bytes(), None
+        chosen = self._protocol.subprotocol
+        return self._bytes(), DIALECTS[0] if chosen is None else BY_SUBPROTOCOL[chosen]
+
+    def refuse(self, status: HTTPStatus, reason: str, retry_after: int | None = None) -> bytes:
+        """Return a response that says no; `retry_after` is seconds."""
+        response = self._protocol.reject(status, reason + "\n")
+        if retry_after is not None:
+            response.headers["Retry-After"] = str(retry_after)
+        self._protocol.send_response(response)
+        return self._bytes()
+
+    def answer(self) -> bytes:
+        """Return the answer to what was no request: the library's own, where it has one."""
+        return self._bytes() or MALFORMED
+
+    def _bytes(self) -> bytes:
+        return b"".join(self._protocol.data_to_send())
+
+
+def _select(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    """Choose the first that the client offers and we speak; JSON, unsaid, where it offers none."""
+    if not offered:
+        return None
+    for subprotocol in offered:
+        if subprotocol in BY_SUBPROTOCOL:
+            return subprotocol
+    raise NegotiationError(f"none of the subprotocols is spoken here; offer one of {', '.join(_OURS)}")
+
+
+def _one(headers: Headers, name: str) -> str | None:
+    """Return a header that must not be repeated; two of them count as one that matches nothing."""
+    values = headers.get_all(name)
+    return ",".join(values) if values else None
+
+
+def _bearer(authorization: str | None) -> str:
+    scheme, _, token = (authorization or "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""

@@ -1,0 +1,70 @@
+"""After the end of our side nothing is written, whoever ended it."""
+
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+
+from gateway.codecs import DIALECTS
+from gateway.transports.websocket import Connection
+
+GOODBYE = bytes([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xE8])
+BROKEN = bytes([0x83, 0x80, 0, 0, 0, 0])
+"""A reserved opcode."""
+
+
+class Transport:
+    """A socket that, like asyncio's and uvloop's, takes nothing after its end was written."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self.ended = False
+
+    def write(self, data: bytes) -> None:
+        if self.ended:
+            raise RuntimeError("Cannot call write() after write_eof()")
+        self.written.append(data)
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.ended = True
+
+
+def made(events: Any) -> tuple[Connection, Transport]:
+    transport = Transport()
+    connection = Connection(
+        transport,  # type: ignore[arg-type]
+        Mock(),
+        DIALECTS[0],
+        events,
+        max_bytes=1000,
+        outbox_bound=1000,
+    )
+    return connection, transport
+
+
+@pytest.mark.parametrize("last_words", [GOODBYE, BROKEN])
+@pytest.mark.parametrize("stalled", [False, True])
+def test_nothing_is_written_behind_the_end(last_words: bytes, stalled: bool) -> None:
+    connection, transport = made(Mock())
+    if stalled:
+        connection.pause_writing()
+    connection.push(b"before")
+    connection.data_received(last_words)
+    assert transport.ended
+    assert (b"before" in transport.written) is not stalled
+    assert connection.push(b"after") is False
+    connection.flush()
+    connection.resume_writing()
+    assert b"after" not in transport.written
+
+
+@pytest.mark.parametrize(("last_words", "broken"), [(GOODBYE, 0), (BROKEN, 1)])
+def test_only_what_breaks_the_protocol_is_told_as_such_and_once(last_words: bytes, broken: int) -> None:
+    events = Mock()
+    connection, _ = made(events)
+    connection.data_received(last_words)
+    connection.data_received(last_words)
+    assert events.broken.call_count == broken
