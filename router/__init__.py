@@ -1,0 +1,1 @@
+"""The router: decides what may be done, and where it goes. Stateless between two messages."""

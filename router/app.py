@@ -1,0 +1,74 @@
+"""The router put together: settings in, a service out."""
+
+from __future__ import annotations
+
+from secrets import token_hex
+
+from router.counters import Counters
+from router.events import Events
+from router.intake import Intake
+from router.limits import Limits, Rate
+from router.outlet import Outlet
+from router.parking import Parking
+from router.payloads import Payloads
+from router.pipeline import Pipeline
+from router.requests import Requests
+from router.rules import Rules
+from router.settings import RouterSettings
+from router.trust import trust
+from shared.bus import topology
+from shared.bus.port import Bus, BusState
+from shared.store.port import Store
+
+
+class Router:
+    """One router. `bus` is open when it starts; bus and store belong to the caller, who closes them after `stop`.
+
+    `name` tells routers apart, on the broker and in dead letters; each start has a new one. Raises
+    `ConfigurationError` where the settings name no key for tokens, or one that cannot be used.
+    """
+
+    def __init__(self, settings: RouterSettings, bus: Bus, store: Store, *, name: str | None = None) -> None:
+        self.name = name or token_hex(8)
+        self.counters = Counters()
+        self._bus = bus
+        trusted = trust(settings.auth)
+        self.jwks = trusted.jwks
+        rules = Rules(settings.rules)
+        payloads = Payloads(settings.max_payload_bytes, settings.max_payload_depth)
+        limits = Limits(
+            Rate(settings.connection_rate, settings.connection_burst), Rate(settings.user_rate, settings.user_burst)
+        )
+        self._intake = Intake(
+            bus,
+            store,
+            Pipeline(Requests(trusted.verifier, rules, limits, payloads), Events(rules, payloads)),
+            Parking(settings.max_parked),
+            Outlet(bus, self.counters, self.name),
+            self.counters,
+            router_id=self.name,
+            prefetch=settings.prefetch,
+        )
+
+    @property
+    def healthy(self) -> bool:
+        """Say whether this router does its work: it takes turns, and has its bus."""
+        return self._intake.running and self._bus.state is not BusState.AWAY
+
+    async def start(self) -> None:
+        """Declare what every process declares, and begin to consume; return when both are done.
+
+        Raises `ConfigurationError` where the broker holds things of our names and another shape, `BusAway` where the
+        bus is not open.
+        """
+        await self._bus.declare(topology.common())
+        if self.jwks is not None:
+            self.jwks.on_answer = self._intake.keys_came
+            await self.jwks.start()
+        await self._intake.start()
+
+    async def stop(self) -> None:
+        """Consume no more, finish what is in hand, acknowledge it; then nothing of it is given to another router."""
+        await self._intake.stop()
+        if self.jwks is not None:
+            await self.jwks.stop()

@@ -1,0 +1,54 @@
+"""What a router counts: plain integers, read by whoever tells others ◆"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from shared.telemetry.instruments import Catalogue, counter, gauge
+
+
+@dataclass(slots=True)
+class Counters:
+    """Since the router started, but for the gauges at the top."""
+
+    in_hand: int = 0
+    parked: int = 0
+    received: int = 0
+    redelivered: int = 0
+    turns: int = 0
+    requests: int = 0
+    events: int = 0
+    published: int = 0
+    denied: Counter[str] = field(default_factory=Counter)
+    dead: Counter[str] = field(default_factory=Counter)
+    delivery_batches: int = 0
+    reply_batches: int = 0
+    faults: int = 0
+    retries: int = 0
+    dropped_stale: int = 0
+    dead_rejected: int = 0
+    dead_lost: int = 0
+    parked_refused: int = 0
+
+
+ROUTER: Catalogue = {
+    "in_hand": gauge("Messages received and not settled yet."),
+    "parked": gauge("Requests that wait for the issuer's keys."),
+    "received": counter("Messages received: batches of gateways, events of back ends."),
+    "redelivered": counter("Of these, the ones that had been given to a router before."),
+    "turns": counter("Turns: each takes what waits, decides, delivers, answers and acknowledges."),
+    "requests": counter("Requests of clients."),
+    "events": counter("Events of back ends."),
+    "published": counter("Messages delivered to the gateways, of clients and back ends."),
+    "denied": counter("Requests that were refused.", by="code"),
+    "dead": counter("Messages and parts of batches that went to penstock.dead.", by="reason"),
+    "delivery_batches": counter("Batches of deliveries published."),
+    "reply_batches": counter("Batches of replies published."),
+    "faults": counter("Exceptions that nobody expected; each cost one item."),
+    "retries": counter("Attempts to deliver, answer or ask the store that had to be made again."),
+    "dropped_stale": counter("Messages let go because their connection was lost; they come again."),
+    "dead_rejected": counter("Messages left to the broker's dead-lettering because penstock.dead took no more."),
+    "dead_lost": counter("Unreadable parts of batches that were lost because penstock.dead took no more."),
+    "parked_refused": counter("Requests refused because too many waited for the issuer's keys."),
+}

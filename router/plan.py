@@ -1,0 +1,136 @@
+"""What a pipeline decides: the plan of a batch, and the deeds that follow from it ◆"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import ceil
+from typing import TypeAlias
+
+import msgspec
+
+from router.refusals import DeadReason, Refusal, Unprocessable
+from shared.bus.port import Message, Received
+from shared.envelopes import AnyReply, AnyRequest, ConnectRequest, Entry, Grant, RefreshRequest, Refused
+from shared.store.port import Admit
+
+
+class Asker(msgspec.Struct, gc=False):
+    """Who asks: a gateway, with its sessions' grants (None where one cannot be read).
+
+    `waited`: the request has waited for the issuer's keys once, and does not do so again.
+    """
+
+    gateway: str
+    grants: list[Grant | None]
+    waited: bool = False
+
+
+class Publication(msgspec.Struct, gc=False):
+    """An entry that is delivered if the store says yes to `command`.
+
+    One that a client asked for has an `asker` to be answered; a back end's event has its `origin`, to be buried.
+    """
+
+    entry: Entry
+    command: Admit
+    asker: Asker | None = None
+    session: int = 0
+    id: int = 0
+    origin: Received | None = None
+
+
+class Parked(msgspec.Struct):
+    """A request that waits for the issuer's keys."""
+
+    asker: Asker
+    request: ConnectRequest | RefreshRequest
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """What goes to ``penstock.dead``: a whole message, or the `part` of a batch that could not be read."""
+
+    origin: Received
+    reason: DeadReason
+    detail: str
+    part: bytes | None = None
+
+    @property
+    def body(self) -> bytes:
+        """Return the bytes to keep."""
+        return self.origin.body if self.part is None else self.part
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """A request that was refused, for counters and the log."""
+
+    asker: Asker
+    session: int
+    refusal: Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message to publish, and where."""
+
+    exchange: str
+    routing_key: str
+    message: Message
+
+
+Asked: TypeAlias = AnyRequest | Publication
+"""What has a session and an id, to be answered."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """What is known of a batch before the store was asked. `now` is seconds since 1970."""
+
+    now: float
+    requests: int = 0
+    events: int = 0
+    publications: list[Publication] = field(default_factory=list)
+    replies: dict[str, list[AnyReply]] = field(default_factory=dict)
+    """By gateway."""
+    denials: list[Denial] = field(default_factory=list)
+    parked: list[Parked] = field(default_factory=list)
+    dead: list[DeadLetter] = field(default_factory=list)
+    faults: list[Exception] = field(default_factory=list)
+    """Exceptions that nobody expected; each has cost one item, and none its neighbours."""
+
+    @property
+    def commands(self) -> list[Admit]:
+        """Return the commands for the store, one for each publication."""
+        return [publication.command for publication in self.publications]
+
+    def answer(self, asker: Asker, reply: AnyReply) -> None:
+        """Have `reply` sent to the gateway that asked."""
+        replies = self.replies.get(asker.gateway)
+        if replies is None:
+            self.replies[asker.gateway] = [reply]
+        else:
+            replies.append(reply)
+
+    def refuse(self, asker: Asker, asked: Asked, refusal: Refusal) -> None:
+        """Have the request answered with no."""
+        wait = None if refusal.retry_after is None else ceil(refusal.retry_after * 1000) / 1000
+        self.answer(asker, Refused(asked.session, asked.id, refusal.code, refusal.reason, wait, refusal.close))
+        self.denials.append(Denial(asker, asked.session, refusal))
+
+    def bury(self, origin: Received, why: Unprocessable, part: bytes | None = None) -> None:
+        """Have a message, or a `part` of it, kept as a dead letter."""
+        self.dead.append(DeadLetter(origin, why.reason, why.detail, part))
+
+
+@dataclass(frozen=True, slots=True)
+class Deeds:
+    """What is to be done: deliver, then answer and bury. Only then is the batch acknowledged.
+
+    `published` is the number of entries in the deliveries.
+    """
+
+    deliveries: list[Outgoing]
+    replies: list[Outgoing]
+    dead: list[DeadLetter]
+    published: int

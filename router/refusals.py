@@ -1,0 +1,109 @@
+"""How a router says no: to a client in an answer, to a back end by a dead letter ◆"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from shared.codes import CloseCode, ErrorCode
+from shared.envelopes import ConnectRequest, RefreshRequest
+from shared.errors import TokenRefused
+from shared.store.port import Admitted
+from shared.topics import is_pattern
+
+QUOTED = 80
+"""Characters of a client's own words that a reason repeats."""
+
+_WHOSE = {"connection": "on this connection", "user": "by this user", "topic": "by this user on this topic"}
+
+
+class Refusal(Exception):
+    """A client's request is not done. `retry_after` is seconds; `close` is how the connection ends, where it does."""
+
+    def __init__(
+        self,
+        code: ErrorCode,
+        reason: str,
+        *,
+        retry_after: float | None = None,
+        close: CloseCode | None = None,
+    ) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+        self.retry_after = retry_after
+        self.close = close
+
+
+class DeadReason(StrEnum):
+    """Why a message went to ``penstock.dead``; its header ``x-penstock-reason``."""
+
+    UNKNOWN_ORIGIN = "unknown_origin"
+    UNREADABLE_BATCH = "unreadable_batch"
+    UNREADABLE_REQUEST = "unreadable_request"
+    EMPTY_TOPIC = "empty_topic"
+    INVALID_TOPIC = "invalid_topic"
+    UNKNOWN_CONTENT_TYPE = "unknown_content_type"
+    BAD_PAYLOAD = "bad_payload"
+    TOO_LARGE = "too_large"
+    INTERNAL = "internal"
+
+
+class Unprocessable(Exception):
+    """A message of which nothing can be made."""
+
+    def __init__(self, reason: DeadReason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+def not_a_topic(text: str) -> Refusal:
+    """Return the refusal of a publish on `text`."""
+    if is_pattern(text):
+        return Refusal(ErrorCode.BAD_REQUEST, f"publish needs one topic, and {text} is a pattern")
+    return Refusal(ErrorCode.BAD_REQUEST, f"not a topic: {text[:QUOTED]!r}")
+
+
+def not_a_pattern(text: str) -> Refusal:
+    """Return the refusal of a subscription to `text`."""
+    return Refusal(ErrorCode.BAD_REQUEST, f"not a topic or pattern: {text[:QUOTED]!r}")
+
+
+def no_right(to: str, topic: str) -> Refusal:
+    """Return the refusal of what the token does not cover; `to` is a verb."""
+    return Refusal(ErrorCode.FORBIDDEN, f"the token gives no right to {to} {topic}")
+
+
+def expired() -> Refusal:
+    """Return the refusal of a request that came with a token whose time is over."""
+    return Refusal(ErrorCode.UNAUTHENTICATED, "the token has expired", close=CloseCode.TOKEN_EXPIRED)
+
+
+def bad_token(refused: TokenRefused, request: ConnectRequest | RefreshRequest) -> Refusal:
+    """Return the refusal of a bad token.
+
+    It ends a connection that it was to open. One that was to be prolonged goes on until its own token ends.
+    """
+    close = CloseCode.TOKEN_EXPIRED if refused.expired else CloseCode.BAD_TOKEN
+    opening = isinstance(request, ConnectRequest)
+    return Refusal(ErrorCode.UNAUTHENTICATED, refused.reason, close=close if opening else None)
+
+
+def no_keys(retry_after: float) -> Refusal:
+    """Return the refusal of a token that cannot be checked just now."""
+    return Refusal(
+        ErrorCode.UNAVAILABLE, "the token cannot be checked now: its key is not here yet", retry_after=retry_after
+    )
+
+
+def too_fast(admitted: Admitted) -> Refusal:
+    """Return the refusal of a publish that a rate forbids."""
+    limit = admitted.refused_by
+    assert limit is not None, "what is refused is refused by a limit"
+    reason = f"more than {limit.rate:g} messages a second {_WHOSE[str(limit.key[0])]}"
+    return Refusal(ErrorCode.RATE_LIMITED, reason, retry_after=admitted.retry_after)
+
+
+def internal() -> Refusal:
+    """Return the refusal of a request that a fault of ours kept from being done."""
+    return Refusal(ErrorCode.INTERNAL, "the router failed on this request; it was logged")

@@ -1,0 +1,50 @@
+from router.deadletters import MAX_DETAIL, outgoing
+from router.plan import DeadLetter
+from router.refusals import DeadReason
+from shared.bus.topology import DEAD
+from tests.unit.router.builders import NOW, event
+
+
+def letter(detail="no good", part=None, **more):
+    return outgoing(DeadLetter(event("orders.1", b"{", **more), DeadReason.BAD_PAYLOAD, detail, part), "r1", NOW)
+
+
+def test_a_dead_letter_says_why_whence_and_when():
+    out = letter(message_id="m1", timestamp=5, content_type="application/json")
+    assert out.exchange == DEAD
+    assert out.message.headers == {
+        "x-penstock-reason": "bad_payload",
+        "x-penstock-detail": "no good",
+        "x-penstock-origin-exchange": "penstock.events",
+        "x-penstock-origin-routing-key": "orders.1",
+        "x-penstock-attempts": 1,
+        "x-penstock-router": "r1",
+        "x-penstock-at": int(NOW * 1000),
+    }
+    assert (out.message.message_id, out.message.timestamp, out.message.content_type) == ("m1", 5, "application/json")
+
+
+def test_a_dead_letter_survives_the_broker_and_keeps_its_body():
+    message = letter().message
+    assert message.durable
+    assert message.body == b"{"
+    assert letter(part=b"item").message.body == b"item"
+
+
+def test_attempts_are_those_that_the_queue_has_counted_and_this_one():
+    assert letter(headers={"x-delivery-count": 3}).message.headers["x-penstock-attempts"] == 4
+
+
+def test_headers_of_the_origin_stay_behind():
+    headers = letter(headers={"CC": ["elsewhere"], "BCC": ["elsewhere"], "x-penstock-reason": "none"}).message.headers
+    assert "CC" not in headers
+    assert "BCC" not in headers
+    assert headers["x-penstock-reason"] == "bad_payload"
+
+
+def test_no_dead_letter_has_an_empty_routing_key():
+    assert letter().routing_key != ""
+
+
+def test_a_long_detail_is_cut():
+    assert len(letter(detail="x" * 10_000).message.headers["x-penstock-detail"]) == MAX_DETAIL
