@@ -1,0 +1,1 @@
+"""The workers: what stands in nobody's way."""
