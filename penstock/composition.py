@@ -1,0 +1,116 @@
+"""The composition root: reads the settings, once, and makes of them what programs are put together from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Protocol, TypeVar
+
+from pydantic import ValidationError
+
+from penstock.lookup import env_name, toml_file
+from router.settings import RouterSettings
+from shared.bus.counters import BusCounters
+from shared.bus.memory import MemoryBroker, MemoryBus
+from shared.bus.port import Bus
+from shared.errors import ConfigurationError
+from shared.settings import CommonSettings
+from shared.store.memory import MemoryStore
+from shared.store.port import Store
+
+Settings = TypeVar("Settings", bound=CommonSettings)
+
+
+def load(kind: type[Settings], options: Mapping[str, Any] | None = None) -> Settings:
+    """Return one program's settings; `options`, from the command line, go before the environment and the file.
+
+    An option that is None was not given. Raises `ConfigurationError` with one sentence per wrong setting.
+    """
+    given = {name: value for name, value in (options or {}).items() if value is not None and name in kind.model_fields}
+    toml_file()  # a broken file is told by its name and place
+    try:
+        return kind(**given)
+    except ValidationError as error:
+        raise ConfigurationError(_sentences(error, given)) from error
+    except ValueError as error:  # what pydantic-settings says of JSON that it cannot read; it names the field
+        raise ConfigurationError(f"A setting cannot be read: {error}.") from error
+
+
+class CountedBus(Bus, Protocol):
+    """A bus that counts what it does."""
+
+    counters: BusCounters
+
+
+class OpenStore:
+    """A store as the last thing of a router's life."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def start(self) -> None:
+        """Do nothing: a store connects when it is used."""
+
+    async def stop(self) -> None:
+        """Let go of it."""
+        await self._store.close()
+
+
+class OpenBus:
+    """A bus as the first and last thing of a service's life."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    async def start(self) -> None:
+        """Connect; raise `ConfigurationError` where that cannot work."""
+        await self._bus.open()
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        await self._bus.close()
+
+
+def make_bus(settings: CommonSettings, broker: MemoryBroker | None, name: str) -> CountedBus:
+    """Return a bus of its own for one service: to RabbitMQ where there is a URL, else to `broker` in this process.
+
+    Raises `ConfigurationError` where there is neither.
+    """
+    if settings.amqp_url is not None:
+        from shared.bus.amqp import AmqpBus  # its client library is loaded only where it is used
+
+        return AmqpBus(settings.amqp_url.get_secret_value(), name)
+    if broker is None:
+        raise ConfigurationError(
+            f"A {name} of its own needs RabbitMQ: set PENSTOCK_AMQP_URL or give --amqp-url (the memory bus ends with "
+            "its process, so nobody would hear it). For everything in one process use `penstock up`."
+        )
+    return MemoryBus(broker, name)
+
+
+def make_store(settings: RouterSettings) -> Store:
+    """Return the store of one router; raise `ConfigurationError` for one that this version does not have."""
+    if settings.store_url is not None:
+        raise ConfigurationError(
+            "PENSTOCK_STORE_URL is set, but this version keeps what routers share (rate limits) in the memory of each: "
+            "remove it."
+        )
+    return MemoryStore(settings.max_limit_keys)
+
+
+def _sentences(error: ValidationError, given: Mapping[str, Any]) -> str:
+    return " ".join(
+        f"{_origin(item['loc'], given)}: {item['msg'].removeprefix('Value error, ')}."
+        for item in error.errors(include_input=False, include_url=False)
+    )
+
+
+def _origin(location: tuple[int | str, ...], given: Mapping[str, Any]) -> str:
+    """Return the name of a setting as the operator wrote it."""
+    path = ".".join(str(part) for part in location)
+    if location and str(location[0]) in given:
+        return "--" + path.replace("_", "-")
+    variable = env_name(path)
+    if any(name.upper() == variable or name.upper() == env_name(str(location[0])) for name in os.environ):
+        return variable
+    return f"{path} in penstock.toml" if location and str(location[0]) in toml_file() else variable

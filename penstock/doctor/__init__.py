@@ -1,0 +1,1 @@
+"""What `penstock doctor` looks at: a file per subject, each saying what it found and how to mend it."""

@@ -1,0 +1,1 @@
+"""What `penstock listen` does: follow topics at a gateway or at the broker, and print what comes."""

@@ -1,0 +1,131 @@
+"""One listener's side of the client protocol ``penstock.v1``, JSON, without I/O ◆
+
+`opening` is what to send first; `receive` takes each text that comes and returns what follows from it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from penstock.listening.heard import Heard
+
+CONNECT_ID = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send this text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Every subscription holds: messages come from now on."""
+
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that a person wants to know, and that ends nothing."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The gateway will not serve us, and trying again cannot help."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Setback:
+    """The gateway cannot serve us now; come back in `after` seconds."""
+
+    reason: str
+    after: float
+
+
+Outcome: TypeAlias = Send | Heard | Listening | Notice | Refusal | Setback
+
+_FINAL = ("bad_request", "unauthenticated", "forbidden", "not_found", "too_large", "conflict")
+"""Error codes that will be the same next time."""
+
+
+class ListeningSession:
+    """Connects, subscribes to `patterns`, and tells what comes."""
+
+    def __init__(self, token: str, patterns: Sequence[str]) -> None:
+        self._token = token
+        self._patterns = dict(enumerate(patterns, start=CONNECT_ID + 1))
+        self._waiting = set(self._patterns)
+        self._user = ""
+
+    def opening(self) -> str:
+        """Return the first text to send."""
+        return json.dumps({"type": "connect", "id": CONNECT_ID, "token": self._token, "client": {"name": "penstock"}})
+
+    def receive(self, text: str | bytes) -> list[Outcome]:
+        """Return what follows from a text that came; raise `ValueError` for one that is no frame of the protocol."""
+        frames = json.loads(text)
+        outcomes: list[Outcome] = []
+        for frame in frames if isinstance(frames, list) else [frames]:
+            try:
+                outcomes += self._receive(frame)
+            except (AttributeError, KeyError, TypeError) as error:
+                raise ValueError("a frame that cannot be read") from error
+        return outcomes
+
+    def _receive(self, frame: dict[str, Any]) -> list[Outcome]:
+        match frame.get("type"):
+            case "message":
+                return [_heard(frame)]
+            case "ping":
+                return [Send('{"type":"pong"}')]
+            case "connected":
+                self._user = str(frame.get("user", ""))
+                wanted = [{"type": "subscribe", "id": id, "topic": topic} for id, topic in self._patterns.items()]
+                return [Send(json.dumps(wanted))]
+            case "subscribed":
+                return self._subscribed(frame)
+            case "error":
+                return [self._error(frame)]
+            case "degraded":
+                return [Notice(f"service degraded: {frame.get('reason', 'no reason given')}")]
+            case "restored":
+                return [Notice("service restored")]
+            case "gap":
+                return [Notice(f"messages of {frame.get('topic')} are missing here: {frame.get('cause')}")]
+            case "reconnect":
+                return [Setback("the gateway is about to stop", float(frame.get("after", 0)))]
+        return []  # a newer gateway may say more than we know
+
+    def _subscribed(self, frame: dict[str, Any]) -> list[Outcome]:
+        self._waiting.discard(int(frame.get("id", -1)))
+        return [] if self._waiting else [Listening(self._user)]
+
+    def _error(self, frame: dict[str, Any]) -> Outcome:
+        code, reason = str(frame.get("code")), str(frame.get("reason", ""))
+        pattern = self._patterns.get(frame.get("id", -1))
+        about = f"{pattern}: " if pattern else ""
+        if code in _FINAL:
+            return Refusal(f"{about}{reason or code} ({code})")
+        return Setback(f"{about}{reason or code} ({code})", float(frame.get("retry_after", 0)))
+
+
+def _heard(frame: dict[str, Any]) -> Heard:
+    return Heard(
+        topic=str(frame["topic"]),
+        data=frame.get("data"),
+        at=int(frame["at"]),
+        encoding=frame.get("encoding"),
+        offset=frame.get("offset"),
+        epoch=frame.get("epoch"),
+        key=frame.get("key"),
+        sender=frame.get("from"),
+    )

@@ -1,0 +1,86 @@
+"""Settings read, buses and stores made."""
+
+import pytest
+
+from gateway.settings import GatewaySettings
+from penstock.composition import load, make_bus, make_store
+from router.settings import RouterSettings
+from shared.bus.amqp import AmqpBus
+from shared.bus.memory import MemoryBroker, MemoryBus
+from shared.errors import ConfigurationError
+from shared.settings import CommonSettings
+
+SECRET = "x" * 32
+
+
+def test_options_go_before_the_environment(monkeypatch):
+    monkeypatch.setenv("PENSTOCK_PORT", "9000")
+    assert load(GatewaySettings).port == 9000
+    assert load(GatewaySettings, {"port": 9001}).port == 9001
+    assert load(GatewaySettings, {"port": None}).port == 9000
+
+
+def test_an_option_of_another_program_does_no_harm():
+    assert load(RouterSettings, {"port": 9001, "store_url": None}).store_url is None
+
+
+def test_a_wrong_variable_is_told_by_its_name(monkeypatch):
+    monkeypatch.setenv("PENSTOCK_PORT", "many")
+    with pytest.raises(ConfigurationError, match=r"^PENSTOCK_PORT: .*integer"):
+        load(GatewaySettings)
+
+
+def test_a_wrong_nested_variable_is_told_by_its_name(monkeypatch):
+    monkeypatch.setenv("PENSTOCK_GATEWAY__MAX_CONNECTIONS", "0")
+    with pytest.raises(ConfigurationError, match=r"^PENSTOCK_GATEWAY__MAX_CONNECTIONS: "):
+        load(GatewaySettings)
+
+
+def test_a_wrong_key_of_the_file_is_told_with_the_file(clean_place):
+    (clean_place / "penstock.toml").write_text("[gateway]\nheartbeat = -1\n")
+    with pytest.raises(ConfigurationError, match=r"^gateway\.heartbeat in penstock\.toml: "):
+        load(GatewaySettings)
+
+
+def test_a_wrong_option_is_told_as_an_option():
+    with pytest.raises(ConfigurationError, match=r"^--port: "):
+        load(GatewaySettings, {"port": 70_000})
+
+
+def test_a_wrong_secret_is_not_printed(monkeypatch):
+    monkeypatch.setenv("PENSTOCK_AUTH__SECRET", "canary")
+    with pytest.raises(ConfigurationError) as refused:
+        load(RouterSettings)
+    assert "canary" not in str(refused.value)
+
+
+def test_json_that_cannot_be_read_is_one_sentence(monkeypatch):
+    monkeypatch.setenv("PENSTOCK_TOPICS", "[{")
+    with pytest.raises(ConfigurationError, match="topics"):
+        load(RouterSettings)
+
+
+def test_a_broken_file_is_told_before_anything_else(clean_place):
+    (clean_place / "penstock.toml").write_text("[")
+    with pytest.raises(ConfigurationError, match=r"Cannot read .*penstock\.toml"):
+        load(GatewaySettings)
+
+
+def test_without_a_url_the_bus_is_in_memory():
+    assert isinstance(make_bus(CommonSettings(), MemoryBroker(), "router"), MemoryBus)
+
+
+def test_with_a_url_the_bus_is_rabbitmq():
+    settings = CommonSettings(amqp_url="amqp://localhost")
+    assert isinstance(make_bus(settings, None, "router"), AmqpBus)
+
+
+def test_a_process_of_its_own_cannot_use_the_memory_bus():
+    with pytest.raises(ConfigurationError, match=r"A router of its own needs RabbitMQ: set PENSTOCK_AMQP_URL"):
+        make_bus(CommonSettings(), None, "router")
+
+
+def test_a_store_that_this_version_does_not_have_is_refused():
+    settings = RouterSettings(store_url="redis://localhost")
+    with pytest.raises(ConfigurationError, match="PENSTOCK_STORE_URL is set, but this version"):
+        make_store(settings)
