@@ -1,0 +1,88 @@
+"""A subscription as its user sees it: an async iterator that may be entered."""
+
+from __future__ import annotations
+
+import weakref
+from types import TracebackType
+from typing import Protocol
+
+from .inbox import Inbox
+from .messages import Gap, Message
+
+
+class Door(Protocol):
+    """Where inboxes are hung up and taken down."""
+
+    def attach(self, inbox: Inbox, pattern: str) -> int:
+        """Let messages flow into an inbox; return the number by which it is known."""
+
+    def detach(self, number: int) -> None:
+        """Stop them; a number that is not known (any more) is ignored."""
+
+    def detach_soon(self, number: int) -> None:
+        """Stop them at the next turn of the event loop; may be called from anywhere, a garbage collector included."""
+
+
+class Subscription:
+    """Yields a `Message` for each message, and a `Gap` where some are missing.
+
+    ``async with`` waits until the gateway serves the subscription, raises `SubscribeError` when it refuses, and
+    unsubscribes on leaving. Without it the subscription begins with the first step of ``async for`` and ends when the
+    iterator is let go (on CPython as soon as the loop is left).
+
+    It outlives connections; where a reconnect may have cost messages, a `Gap` says so. It ends with the client: quietly
+    when that is left, with the client's error when that has stopped.
+    """
+
+    def __init__(self, door: Door, pattern: str, inbox: Inbox) -> None:
+        self.pattern = pattern
+        self._door = door
+        self._inbox = inbox
+        self._number: int | None = None
+        self._let_go: weakref.finalize[[int], Subscription] | None = None
+
+    def __repr__(self) -> str:
+        state = "not begun" if self._let_go is None else "open" if self._let_go.alive else "left"
+        return f"<Subscription {self.pattern!r}: {state}, {len(self._inbox)} buffered, {self.dropped} dropped>"
+
+    @property
+    def dropped(self) -> int:
+        """Items that a full buffer has cost."""
+        return self._inbox.dropped
+
+    async def __aenter__(self) -> Subscription:
+        self._begin()
+        try:
+            await self._inbox.wait_open()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __aiter__(self) -> Subscription:
+        return self
+
+    async def __anext__(self) -> Message | Gap:
+        self._begin()
+        return await self._inbox.get()
+
+    def close(self) -> None:
+        """Unsubscribe. What is in the buffer can still be read. Does nothing the second time, or before the first."""
+        if self._let_go is not None and self._number is not None and self._let_go.detach():
+            self._inbox.end(None)
+            self._door.detach(self._number)
+
+    def _begin(self) -> None:
+        if self._let_go is None:
+            self._number = self._door.attach(self._inbox, self.pattern)
+            # The door knows the inbox and not this object, so that letting the iterator go is noticed at once.
+            self._let_go = weakref.finalize(self, self._door.detach_soon, self._number)
+            self._let_go.atexit = False
