@@ -1,0 +1,48 @@
+"""Routers and a gateway on a real RabbitMQ."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from router.app import Router
+from router.settings import RouterSettings
+from shared.bus.amqp import AmqpBus
+from shared.store.memory import MemoryStore
+from tests.support.broker import Vhost
+from tests.unit.router.builders import SECRET
+from tests.unit.router.edge import Edge
+
+Started = Callable[..., Awaitable[tuple[Router, AmqpBus]]]
+
+
+@pytest.fixture
+async def edge(vhost: Vhost) -> AsyncIterator[Edge]:
+    """A gateway that hears everything; the topology is there."""
+    bus = AmqpBus(vhost.amqp_url, "edge")
+    await bus.open()
+    edge = Edge(bus)
+    await edge.start()
+    yield edge
+    await bus.close()
+
+
+@pytest.fixture
+async def start(vhost: Vhost, edge: Edge) -> AsyncIterator[Started]:
+    """Starts routers, each on a bus of its own."""
+    running: list[tuple[Router, AmqpBus]] = []
+
+    async def start(name: str = "router", **settings: object) -> tuple[Router, AmqpBus]:
+        bus = AmqpBus(vhost.amqp_url, name)
+        await bus.open()
+        told = RouterSettings(**({"auth": {"secret": SECRET}} | settings))
+        router = Router(told, bus, MemoryStore(), name=name)
+        await router.start()
+        running.append((router, bus))
+        return router, bus
+
+    yield start
+    for router, bus in running:
+        await router.stop()
+        await bus.close()
