@@ -13,8 +13,8 @@ from shared.telemetry.damper import Damper
 from shared.telemetry.instruments import Catalogue, counter
 from shared.telemetry.lines import JsonLines, TextLines
 
-_QUIET = ("aio_pika", "aiormq", "aiohttp", "websockets", "asyncio")
-"""Libraries that tell on INFO what we tell ourselves."""
+_QUIET = ("aiohttp", "websockets", "asyncio")
+"""Libraries that tell on INFO what we tell ourselves. Not aiormq: the room that imports it silences it for good."""
 
 
 @dataclass(slots=True)

@@ -73,15 +73,15 @@ class Client:
             if wanted(frame):
                 self.others.remove(frame)
                 return frame
-        while True:
-            async with asyncio.timeout(WITHIN):
+        async with asyncio.timeout(WITHIN):  # for all of it: pings come for ever
+            while True:
                 frame = self._codec.decode(await self.socket.recv())
-            if frame["type"] == "ping":
-                await self.send({"type": "pong"})
-            elif wanted(frame):
-                return frame
-            else:
-                self.others.append(frame)
+                if frame["type"] == "ping":
+                    await self.send({"type": "pong"})
+                elif wanted(frame):
+                    return frame
+                else:
+                    self.others.append(frame)
 
     async def closed(self) -> int:
         """Wait for the end and return its code; what came before stays in `others`."""

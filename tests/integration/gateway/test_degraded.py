@@ -22,6 +22,8 @@ from tests.support.eventually import eventually
 from tests.support.penstock import Penstock, running, token
 
 DEGRADED = 4004
+PATIENT = {"heartbeat": 3600}
+"""A client of ours answers pings only while it reads, and a broker can take long to stop and start."""
 LINES = 20
 """Warnings and errors of one gateway and one router in an outage; far fewer than attempts, frames or clients."""
 
@@ -73,7 +75,7 @@ async def everyone_hears_in_order(clients: list[Client], penstock: Penstock, fir
 
 
 async def test_a_broker_that_dies_or_stops_is_sat_out_with_everything_kept(own_broker: OwnBroker) -> None:
-    async with running(own_broker.amqp_url) as penstock:
+    async with running(own_broker.amqp_url, gateway=PATIENT) as penstock:
         by_name = await penstock.subscribed("orders.new")
         by_pattern = await penstock.subscribed("orders.*")
         publisher = await penstock.connect(token("bob"))
@@ -124,7 +126,7 @@ async def test_a_broker_that_dies_or_stops_is_sat_out_with_everything_kept(own_b
 
 
 async def test_an_alarm_refuses_publishes_at_once_and_lets_deliveries_pass(own_broker: OwnBroker) -> None:
-    async with running(own_broker.amqp_url) as penstock:
+    async with running(own_broker.amqp_url, gateway=PATIENT) as penstock:
         listener = await penstock.subscribed("orders.new")
         publisher = await penstock.connect(token("bob"))
         # While nobody here can read, more is queued than a gateway takes at once; then comes the alarm.
@@ -166,7 +168,7 @@ async def test_a_broker_that_falls_silent_is_noticed_and_come_back_to(
     monkeypatch.setattr(probe, "EVERY", 0.2)
     monkeypatch.setattr(health, "PROBE_MAX_AGE", 1.0)
     heartbeat = 2
-    async with running(f"{own_broker.amqp_url}?heartbeat={heartbeat}") as penstock:
+    async with running(f"{own_broker.amqp_url}?heartbeat={heartbeat}", gateway=PATIENT) as penstock:
         listener = await penstock.subscribed("orders.*")
         publisher = await penstock.connect(token("bob"))
         await eventually(lambda: status_is(penstock, 200))

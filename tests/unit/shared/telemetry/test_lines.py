@@ -6,6 +6,7 @@ import logging
 
 import pytest
 
+from shared.bus import amqp_link
 from shared.settings import CommonSettings
 from shared.telemetry import lines, logs
 
@@ -130,3 +131,12 @@ def test_a_flood_of_one_kind_of_line_is_held_back(root):
     assert 10 <= stream.getvalue().count("frame.bad") <= 20
     assert "other" in stream.getvalue()
     assert counters.lines["info"] + counters.held_back == 1001
+
+
+@pytest.mark.parametrize("level", ["debug", "info"])
+def test_configuring_logs_does_not_let_the_amqp_library_speak_again(level):
+    """It says at each attempt, with a traceback, what the bus says once; see `amqp_link`."""
+    stream = io.StringIO()
+    logs.configure(CommonSettings(log_level=level), stream)
+    logging.getLogger(f"{amqp_link.aiormq.__name__}.connection").warning("Cancelling cause reader exited abnormally")
+    assert stream.getvalue() == ""
