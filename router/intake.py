@@ -171,7 +171,7 @@ class Intake:
         attempt = 0
         while commands:
             try:
-                return await self._store.execute(commands, monotonic())
+                return await self._store.admit(commands, monotonic())
             except PenstockError as reason:
                 await self._outlet.pause("a batch for the store", reason, attempt, self._is_stale)
                 attempt += 1

@@ -81,10 +81,14 @@ class GrantedRequest(Request, gc=False):
 
 
 class SubscribeRequest(GrantedRequest, tag=1):
-    """May this session hear `topic`, which may be a pattern? `resume`: the client said where it left off."""
+    """May this session hear `topic`, which may be a pattern? `resume`: the client said where it left off.
+
+    `within`: it heard the last message of the pattern so many seconds ago, and asks for the logs that grew since.
+    """
 
     topic: str
     resume: bool = False
+    within: float | None = None
 
 
 class PublishRequest(GrantedRequest, tag=2):
@@ -107,7 +111,29 @@ class ProbeRequest(Request, tag=4):
     """Answer this, to show that the way to a router and back is open."""
 
 
-AnyRequest: TypeAlias = ConnectRequest | SubscribeRequest | PublishRequest | RefreshRequest | ProbeRequest
+class FetchRequest(Request, tag=5):
+    """Give us what the log of `topic` holds after the offset `after`; asked by a gateway for its sessions.
+
+    `limit` 0 asks only where the log stands. Where there is more than fits into one answer, the first of it comes.
+    """
+
+    topic: str
+    after: int
+    limit: int
+
+
+class HistoryRequest(GrantedRequest, tag=6):
+    """Give this session what `topic` has kept: the last `limit` before `before`, or the first `limit` after `after`."""
+
+    topic: str
+    limit: int
+    before: int | None = None
+    after: int | None = None
+
+
+AnyRequest: TypeAlias = (
+    ConnectRequest | SubscribeRequest | PublishRequest | RefreshRequest | ProbeRequest | FetchRequest | HistoryRequest
+)
 
 
 class FrameBatch(Struct, array_like=True):
@@ -170,13 +196,25 @@ class Granted(Reply, tag=0):
     jti: str = ""
 
 
+class Head(Struct, array_like=True, frozen=True, gc=False):
+    """Where the log of a topic stands: `offset` is the last that was given, 0 for none."""
+
+    topic: str
+    epoch: str
+    offset: int
+
+
 class SubscribeAllowed(Reply, tag=1):
-    """The subscription holds. `recovered` is None where the client did not say where it left off."""
+    """The subscription holds. `epoch` and `offset` say where the topic's log stands, None where it has none.
+
+    `heads`: the logs under a pattern that grew within the time asked about; None where they cannot be told.
+    """
 
     topic: str
     epoch: str | None = None
     offset: int | None = None
     recovered: bool | None = None
+    heads: tuple[Head, ...] | None = None
 
 
 class Published(Reply, tag=2):
@@ -209,7 +247,26 @@ class Probed(Reply, tag=5):
     """The answer to `ProbeRequest`."""
 
 
-AnyReply: TypeAlias = Granted | SubscribeAllowed | Published | Refused | Refreshed | Probed
+class Fetched(Reply, tag=6):
+    """Entries of a log, in order, each with its offset and epoch. `head` and `first`: see `shared.store.port.Log`."""
+
+    topic: str
+    epoch: str
+    head: int
+    first: int
+    entries: list[Entry]
+
+
+class HistoryRead(Reply, tag=7):
+    """The answer to `HistoryRequest`; `offset` is the last that was given."""
+
+    topic: str
+    epoch: str
+    offset: int
+    entries: list[Entry]
+
+
+AnyReply: TypeAlias = Granted | SubscribeAllowed | Published | Refused | Refreshed | Probed | Fetched | HistoryRead
 
 
 class ReplyBatch(Struct, array_like=True):

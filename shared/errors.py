@@ -12,6 +12,7 @@
     │   ├── PublishRefused          the broker said no (nack): a queue on the way is full
     │   ├── Unroutable              no queue was bound for a message that must have one (return)
     │   └── ConfirmTimeout          no word from the broker in time; the outcome is unknown
+    ├── StoreAway                   the store cannot be reached; comes back by itself
     ├── MalformedEnvelope           what came over the bus cannot be read
     └── TokenRefused                a token does not prove who its bearer is
 """
@@ -57,6 +58,10 @@ class Unroutable(BusError):
 
 class ConfirmTimeout(BusError):
     """The broker's confirm did not come in time: the message may have been taken or not."""
+
+
+class StoreAway(PenstockError):
+    """The store cannot be reached just now."""
 
 
 class MalformedEnvelope(PenstockError):

@@ -31,11 +31,27 @@ class ClientInfo(Struct, gc=False):
     version: Annotated[str, Meta(max_length=64)] = ""
 
 
+Epoch = Annotated[str, Meta(min_length=1, max_length=64)]
+Offset = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+
+
 class Position(Struct, gc=False):
     """A place in a topic's log."""
 
-    epoch: Annotated[str, Meta(max_length=64)]
-    offset: Annotated[int, Meta(ge=0)]
+    epoch: Epoch
+    offset: Offset
+
+
+class Since(Struct, gc=False):
+    """Where a subscription left off: at a place in its topic's log, or, for a pattern, at a time.
+
+    `at` is milliseconds since 1970, that of the last message; `topics` are the places in the logs that are known.
+    """
+
+    epoch: Epoch | None = None
+    offset: Offset | None = None
+    at: Annotated[int, Meta(ge=0, le=2**53 - 1)] | None = None
+    topics: Annotated[dict[Name, Position], Meta(max_length=1_000)] | None = None
 
 
 class ClientFrame(Struct, tag_field="type", gc=False):
@@ -55,7 +71,8 @@ class Subscribe(ClientFrame, tag="subscribe"):
 
     id: RequestId
     topic: Name
-    from_: Position | None = field(name="from", default=None)
+    from_: Since | None = field(name="from", default=None)
+    tail: Annotated[int, Meta(ge=0, le=1_000)] | None = None
 
 
 class Unsubscribe(ClientFrame, tag="unsubscribe"):
@@ -74,6 +91,16 @@ class Publish(ClientFrame, tag="publish"):
     key: Key | None = None
 
 
+class History(ClientFrame, tag="history"):
+    """Ask for what a topic has kept: the last `limit` messages, those before an offset, or the first ones after one."""
+
+    id: RequestId
+    topic: Name
+    limit: Annotated[int, Meta(ge=1, le=1_000)] = 100
+    before: Offset | None = None
+    after: Offset | None = None
+
+
 class Refresh(ClientFrame, tag="refresh"):
     """Bring a new token before the old one expires."""
 
@@ -85,7 +112,7 @@ class Pong(ClientFrame, tag="pong"):
     """The answer to a `Ping`."""
 
 
-AnyClientFrame: TypeAlias = Connect | Subscribe | Unsubscribe | Publish | Refresh | Pong
+AnyClientFrame: TypeAlias = Connect | Subscribe | Unsubscribe | Publish | History | Refresh | Pong
 
 
 class ServerFrame(Struct, tag_field="type", omit_defaults=True, gc=False):
@@ -142,6 +169,25 @@ class Error(ServerFrame, tag="error"):
     id: int | UnsetType = UNSET
     retry_after: float | UnsetType = UNSET
     topic: str | UnsetType = UNSET
+
+
+class Gap(ServerFrame, tag="gap"):
+    """Messages of `topic` were missed; `offset` is the next that will come. `cause`: trimmed, epoch_changed, dropped."""
+
+    topic: str
+    epoch: str
+    offset: int
+    cause: str
+
+
+class Result(ServerFrame, tag="result"):
+    """The answer to `History`: `messages` are like `Message`, oldest first; `offset` is the last that was given."""
+
+    id: int
+    topic: str
+    messages: list[Raw]
+    epoch: str
+    offset: int
 
 
 class Degraded(ServerFrame, tag="degraded"):

@@ -31,7 +31,7 @@ class MemoryStore:
         """Return how many rates are remembered."""
         return len(self._buckets)
 
-    async def execute(self, commands: Sequence[Admit], now: float) -> Sequence[Admitted]:
+    async def admit(self, commands: Sequence[Admit], now: float) -> Sequence[Admitted]:
         """Carry out `commands` in their order."""
         return [self._admit(command, now) for command in commands]
 

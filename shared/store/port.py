@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+DEDUPE = 300
+"""Seconds for which the key of an entry is remembered."""
+
+REMEMBERED = 24 * 3600
+"""Seconds, beyond its history's, for which an unused log's epoch and last offset are remembered."""
+
+MAX_RECENT = 10_000
+"""Topics that `Store.recent` tells of at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,29 +31,102 @@ class Limit:
     burst: int
 
 
+class Position(NamedTuple):
+    """A place in a topic's log. Offsets of one epoch are 1, 2, 3 …; another epoch is another log."""
+
+    epoch: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Put `entry` at the end of the log of `topic`, which keeps the last `history` (1 or more), for `ttl` seconds.
+
+    With a `key` that was appended to this topic within `DEDUPE` seconds, nothing is done, and the answer is where the
+    first one stands. Like a limit's, a key is a tuple, never a string put together.
+    """
+
+    topic: str
+    entry: bytes
+    history: int
+    ttl: int
+    key: tuple[str | int, ...] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Admit:
-    """Let one more through, if every limit allows it; one that refuses leaves the others unspent."""
+    """Let one more through, if every limit allows it; one that refuses leaves the others unspent.
+
+    What is let through is appended to its log, where there is one.
+    """
 
     limits: tuple[Limit, ...]
+    append: Append | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The outcome of an `Admit`: `retry_after` is 0 where it was let through, else seconds until it would be."""
+    """The outcome of an `Admit`: `retry_after` is 0 where it was let through, else seconds until it would be.
+
+    `position` is where it stands in its log, None where it has none. `repeated`: it stood there before.
+    """
 
     retry_after: float
     refused_by: Limit | None = None
+    position: Position | None = None
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Read what the log of `topic` keeps after the offset `after` and, where it is given, before the offset `before`.
+
+    At most `limit` entries (0: none, only where the log stands) and `max_bytes` bytes, but one entry in any case where
+    there is one and `limit` allows it. Where there are more, the first ones, or with `newest` the last ones; always in
+    ascending order.
+    """
+
+    topic: str
+    after: int = 0
+    before: int | None = None
+    limit: int = 0
+    max_bytes: int = 256 * 1024
+    newest: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """What was read: `head` is the last offset that was given (0: none yet), `first` that of the oldest entry kept.
+
+    Where nothing is kept `first` is `head + 1`. A topic without a log is given one by being read: its epoch is what
+    tells a subscriber later that nothing was lost in between.
+    """
+
+    epoch: str
+    head: int
+    first: int
+    entries: Sequence[tuple[int, bytes]] = ()
 
 
 class Store(Protocol):
-    """What routers share."""
+    """What routers share.
 
-    async def execute(self, commands: Sequence[Admit], now: float) -> Sequence[Admitted]:
+    All raise `shared.errors.StoreAway` where the store cannot be reached; what was asked of it is then done or not.
+    """
+
+    async def admit(self, commands: Sequence[Admit], now: float) -> Sequence[Admitted]:
         """Carry out a batch of commands in their order, at the time `now` (seconds, monotonic).
 
         A store with a clock of its own goes by that one, for all routers alike.
-        Raises `shared.errors.PenstockError` where the store cannot be reached; then no command was carried out.
+        """
+
+    async def read(self, reads: Sequence[Read], now: float) -> Sequence[Log]:
+        """Read logs, in one round trip."""
+
+    async def recent(self, within: float, now: float) -> Sequence[str]:
+        """Return the topics to whose logs something was appended in the last `within` seconds, newest first.
+
+        At most `MAX_RECENT`.
         """
 
     async def close(self) -> None:

@@ -46,10 +46,10 @@ class GatedStore(MemoryStore):
         self.gate.set()
         self.asked = 0
 
-    async def execute(self, commands, now):
+    async def admit(self, commands, now):
         self.asked += 1
         await self.gate.wait()
-        return await super().execute(commands, now)
+        return await super().admit(commands, now)
 
 
 def made(bus, store=None, name=None, **settings):
@@ -271,13 +271,13 @@ class FailingStore(MemoryStore):
         self.failures = failures
         self.poison = poison
 
-    async def execute(self, commands, now):
+    async def admit(self, commands, now):
         if self.failures:
             self.failures -= 1
             raise PenstockError("the store is away")
         if any(limit.key == ("user", self.poison) for command in commands for limit in command.limits):
             raise RuntimeError("surprise")
-        return await super().execute(commands, now)
+        return await super().admit(commands, now)
 
 
 async def test_a_store_that_is_away_is_waited_for():

@@ -11,7 +11,7 @@ from msgspec import Raw
 
 from gateway.codecs import BY_SUBPROTOCOL, DIALECTS, BadFrame, Dialect, json, msgpack
 from gateway.codecs.reading import REASON_LENGTH
-from shared.frames import MAX_FRAMES_PER_MESSAGE, Connect, Pong, Position, Publish, Refresh, Subscribe, Unsubscribe
+from shared.frames import MAX_FRAMES_PER_MESSAGE, Connect, Pong, Publish, Refresh, Since, Subscribe, Unsubscribe
 
 PACK: dict[str, Any] = {
     json.subprotocol: lambda value: stdlib.dumps(value).encode(),
@@ -49,7 +49,7 @@ def test_every_client_frame_is_read(dialect: Dialect) -> None:
     kinds = [Connect, Subscribe, Unsubscribe, Publish, Refresh, Pong]
     assert [type(frame) for frame in decode(dialect, frames)] == kinds
     assert [type(decode(dialect, frame)[0]) for frame in frames] == kinds
-    assert decode(dialect, frames[1]) == [Subscribe(1, "a.b", Position("e", 7))]
+    assert decode(dialect, frames[1]) == [Subscribe(1, "a.b", Since("e", 7))]
 
 
 @both

@@ -9,7 +9,7 @@ def limit(*key, rate=1.0, burst=1):
 
 
 async def admit(store, *limits, now=0.0):
-    [admitted] = await store.execute([Admit(limits)], now)
+    [admitted] = await store.admit([Admit(limits)], now)
     return admitted
 
 
@@ -46,7 +46,7 @@ async def test_a_limit_that_refuses_leaves_the_others_unspent():
 
 async def test_commands_of_one_batch_are_carried_out_in_their_order():
     store = MemoryStore()
-    first, second = await store.execute([Admit((limit("a"),)), Admit((limit("a"),))], 0.0)
+    first, second = await store.admit([Admit((limit("a"),)), Admit((limit("a"),))], 0.0)
     assert (first.retry_after, second.retry_after) == (0, pytest.approx(1))
 
 
