@@ -18,6 +18,8 @@ from gateway.drain import drain
 from gateway.events import EventDoor
 from gateway.fanout import Fanout
 from gateway.flood import FloodLimits
+from gateway.healing import SESSION as HEALER_SESSION
+from gateway.healing import Healer
 from gateway.origins import Origins
 from gateway.performer import Performer
 from gateway.probe import SESSION as PROBE_SESSION
@@ -56,12 +58,20 @@ class Gateway:
             window=limits.uplink_window,
             high_water=limits.uplink_high_water,
         )
+        self._healer = Healer(self._fanout, self._uplink.ask, self.counters)
         self._binder = SlotBinder(bus, self.boot_id, linger=limits.slot_linger)
         self._deadlines = RequestDeadlines(limits.request_timeout, self._expire)
         self._wheel = Wheel()
         admission = Admission(_admission_limits(settings))
         self._performer = Performer(
-            self._fanout, self._uplink, self._binder, self._deadlines, admission, self._wheel, self.counters
+            self._fanout,
+            self._healer,
+            self._uplink,
+            self._binder,
+            self._deadlines,
+            admission,
+            self._wheel,
+            self.counters,
         )
         self._reception = Reception(
             self.boot_id,
@@ -79,7 +89,7 @@ class Gateway:
             bus,
             self.boot_id,
             self.counters,
-            deliver=self._fanout.deliver,
+            deliver=self._healer.take,
             answer=self._answer,
             kick=self._reception.kick,
         )
@@ -108,6 +118,8 @@ class Gateway:
         await self._bus.declare(topology.common())
         await self._bus.declare(topology.gateway(self.boot_id))
         self._bus.watch(self._degradation.bus_changed)
+        self._bus.watch(self._healer.bus_changed)
+        self._healer.start()
         await self._downlink.start()
         self._binder.start()
         self._wheel.start(self._tick)
@@ -126,6 +138,7 @@ class Gateway:
         await drain(self._reception.connections, self._performer, within=self._settings.gateway.drain)
         self._probe.stop()
         self._degradation.stop()
+        self._healer.stop()
         await self._downlink.stop()
         await self._binder.stop()
         self._deadlines.close()
@@ -134,7 +147,9 @@ class Gateway:
         self._wheel.stop()
 
     def _answer(self, reply: envelopes.AnyReply) -> None:
-        if reply.session != PROBE_SESSION:
+        if reply.session == HEALER_SESSION:
+            self._healer.answer(reply)
+        elif reply.session != PROBE_SESSION:
             self._reception.answer(reply)
         elif isinstance(reply, envelopes.Probed):
             self._probe.answered()

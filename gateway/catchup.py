@@ -1,57 +1,146 @@
 """From joining to live, with nothing between lost or doubled ◆
 
 While a router is asked about a subscription, what is published on its topics must not pass by: it is held here, and
-delivered when the answer has come. (Holes in a topic's log will be healed in this room, too.)
+delivered when the answer has come. What a client has missed comes before it, out of the topic's log.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
+from gateway.logs import EPOCH_CHANGED, TRIMMED, Missed, Step
+from gateway.window import MAX_ENTRIES, Kept
 from shared.envelopes import Entry
+from shared.frames import Since
 from shared.topics import matches
 
 MAX_HELD_ENTRIES = 1_000
 MAX_HELD_BYTES = 256 * 1024
 
 
+class Place(NamedTuple):
+    """A place in a topic's log."""
+
+    epoch: str
+    offset: int
+
+
 class Joining:
-    """The live entries of one subscription whose answer has not come.
+    """The live entries of one subscription whose answer has not come, and the gaps between them.
 
     Bounded by `MAX_HELD_ENTRIES` and `MAX_HELD_BYTES`; past either `overflowed` is set and nothing more is kept:
     the session is closed as a slow one and comes back.
     """
 
-    __slots__ = ("_bytes", "entries", "overflowed")
+    __slots__ = ("_bytes", "_epoch", "_known", "base", "entries", "overflowed")
 
     def __init__(self) -> None:
-        self.entries: list[Entry] = []
+        self.entries: list[Step] = []
         self.overflowed = False
+        self.base: Place | None = None
+        """The place in the topic's log after which `entries` begin; None where that is not known yet."""
+        self._epoch = ""
+        self._known = 0
         self._bytes = 0
 
-    def hold(self, entry: Entry) -> None:
+    def know(self, epoch: str, offset: int) -> None:
+        """Note that the client has everything up to an offset: it is not given what is held of that."""
+        self._epoch, self._known = epoch, offset
+
+    def hold(self, entry: Step) -> None:
         """Keep an entry for later."""
-        self._bytes += len(entry.payload)
+        if isinstance(entry, Entry):
+            self._bytes += len(entry.payload)
         if len(self.entries) >= MAX_HELD_ENTRIES or self._bytes > MAX_HELD_BYTES:
             self.overflowed = True
             self.entries.clear()
         if not self.overflowed:
             self.entries.append(entry)
 
-    def release(self, pattern: str) -> list[Entry]:
+    def release(self, pattern: str) -> list[Step]:
         """Take out what is on topics that `pattern` matches, in its order."""
         if not self.entries:
             return []
         wanted = {topic for topic in {entry.topic for entry in self.entries} if matches(pattern, topic)}
-        released = [entry for entry in self.entries if entry.topic in wanted]
+        released = [entry for entry in self.entries if entry.topic in wanted and not self._is_known(entry)]
         self.entries = [entry for entry in self.entries if entry.topic not in wanted]
-        self._bytes -= sum(len(entry.payload) for entry in released)
+        self._bytes = sum(len(entry.payload) for entry in self.entries if isinstance(entry, Entry))
         return released
 
+    def _is_known(self, entry: Step) -> bool:
+        return entry.epoch == self._epoch and entry.offset is not None and entry.offset <= self._known
 
-def release_all(joinings: Iterable[Joining], pattern: str) -> list[Entry]:
+
+def release_all(joinings: Iterable[Joining], pattern: str) -> list[Step]:
     """Take what `pattern` matches out of all subscriptions of one session, each entry once.
 
     The first to have joined holds all that the later ones hold of a topic, so each topic keeps its order.
     """
     return list({id(entry): entry for joining in joinings for entry in joining.release(pattern)}.values())
+
+
+def place_before(joining: Joining) -> Place | None:
+    """Return the place before the first that is held, None where none is that has one."""
+    for step in joining.entries:
+        if step.epoch is not None and step.offset is not None:
+            return Place(step.epoch, step.offset - 1)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """How a subscription begins: what is missing `after` an offset (None: nothing), or the cause why that is lost."""
+
+    after: int | None = None
+    recovered: bool | None = None
+    lost: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """How a subscription begins: after `place` comes the gap `missed`, if any, then `past`, then what is live.
+
+    Of what is live the client has everything up to the offset `known`.
+    """
+
+    place: Place
+    recovered: bool | None = None
+    missed: Missed | None = None
+    past: Sequence[Kept] = ()
+    known: int = 0
+
+
+def decide(since: Since | None, tail: int, base: Place) -> Decision:
+    """Say what somebody needs who left off at `since`, or wants the last `tail` messages, where the log is at `base`.
+
+    More than a window holds is not replayed.
+    """
+    if since is None or since.epoch is None or since.offset is None:
+        recovered = None if since is None else False
+        after = max(0, base.offset - tail)
+        return Decision(after if after < base.offset else None, recovered, EPOCH_CHANGED if since else None)
+    if since.epoch != base.epoch:
+        return Decision(recovered=False, lost=EPOCH_CHANGED)
+    if since.offset >= base.offset:
+        return Decision(recovered=True)
+    if base.offset - since.offset > MAX_ENTRIES:
+        return Decision(recovered=False, lost=TRIMMED)
+    return Decision(since.offset, recovered=True)
+
+
+def begin(topic: str, since: Since | None, base: Place, decision: Decision, past: Sequence[Kept] | None) -> Beginning:
+    """Say how the subscription begins, with the `past` that was found; None: it cannot be found any more."""
+    known = since.offset or 0 if since is not None and since.epoch == base.epoch else 0
+    if decision.lost is not None or past is None:
+        missed = Missed(topic, base.epoch, base.offset + 1, decision.lost or TRIMMED)
+        return Beginning(base) if decision.recovered is None else Beginning(base, False, missed)
+    if decision.after is None:
+        return Beginning(Place(base.epoch, max(known, base.offset)), decision.recovered, known=known)
+    first = past[0].entry.offset if past else base.offset + 1
+    assert first is not None
+    if first > decision.after + 1 and decision.recovered:
+        place = Place(base.epoch, first - 1)
+        return Beginning(place, False, Missed(topic, base.epoch, first, TRIMMED), past)
+    return Beginning(Place(base.epoch, first - 1), decision.recovered, None, past)

@@ -46,6 +46,16 @@ class Counters:
     messages_unheard: int = 0
     deliveries: int = 0
     """Messages times receivers."""
+    ranges_asked: int = 0
+    """Times the past of a topic was asked for, for those who came back."""
+    healed: int = 0
+    """Messages that the bus lost, and the log had."""
+    gaps: Counter[str] = field(default_factory=Counter)
+    """Holes that no log could fill, by cause."""
+    resumed: Counter[str] = field(default_factory=Counter)
+    """Subscriptions that said where they left off, by whether all was recovered."""
+    replayed: int = 0
+    """Messages sent out of logs to those who came back."""
     dropped: int = 0
     conflated: int = 0
     slow_closed: int = 0

@@ -5,13 +5,15 @@ A session decides and returns these; `gateway.performer` does them, in their ord
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from gateway.catchup import Joining
+from gateway.catchup import Joining, Place
+from gateway.window import Kept
 from shared.codes import CloseCode
-from shared.envelopes import AnyRequest
-from shared.frames import ServerFrame
+from shared.envelopes import AnyRequest, HistoryRead
+from shared.frames import ServerFrame, Since
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,38 @@ class Join:
     topic: str
     joining: Joining
     ask: Ask
+
+
+@dataclass(frozen=True, slots=True)
+class CatchUp:
+    """Find what is missing of `topic` for who left off at `since`, or wants its last `tail` messages; then tell.
+
+    `request` is the client's number of its subscribe, `head` where the log stood when a router was asked.
+    """
+
+    request: int
+    topic: str
+    joining: Joining
+    head: Place
+    since: Since | None
+    tail: int
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Send `past` as fast as the client reads, and tell the session when it is done."""
+
+    topic: str
+    joining: Joining
+    past: Sequence[Kept]
+
+
+@dataclass(frozen=True, slots=True)
+class SendHistory:
+    """Send what was read of a log as the answer to `request`."""
+
+    request: int
+    read: HistoryRead
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,4 +116,6 @@ class End:
     reason: str
 
 
-Effect: TypeAlias = Send | Ask | Join | GoLive | Leave | Identify | TakeEarly | Count | End
+Effect: TypeAlias = (
+    Send | SendHistory | Ask | Join | CatchUp | Replay | GoLive | Leave | Identify | TakeEarly | Count | End
+)

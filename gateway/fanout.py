@@ -14,10 +14,12 @@ from typing import NamedTuple, Protocol
 from gateway.catchup import Joining
 from gateway.codecs import Dialect
 from gateway.counters import Counters
+from gateway.logs import Missed, Step
 from gateway.outbox import Sheddable
 from gateway.subscriptions import Subscriptions
 from shared.clock import monotonic
 from shared.envelopes import Entry, Slow
+from shared.frames import Gap
 
 REST = 4.0
 """How many times as long as the last flush the next one waits."""
@@ -61,11 +63,13 @@ class Fanout:
         """When the flush that is under way began; 0 where none is."""
         self._loop = asyncio.get_running_loop()
 
-    def deliver(self, entry: Entry) -> None:
-        """Give a message to everyone here who is subscribed to its topic, and hold it for who is about to be."""
+    def deliver(self, entry: Entry) -> bool:
+        """Give a message to everyone here who is subscribed to its topic, and hold it for who is about to be.
+
+        Returns whether there was anyone.
+        """
         receivers = self.live.of(entry.topic)
-        if len(self.joining):
-            self._hold(entry, receivers)
+        held = self._hold(entry, receivers) if len(self.joining) else False
         chunks: list[bytes | None] = [None] * len(self._dialects)
         dirty = self._dirty
         deliveries = 0
@@ -81,14 +85,30 @@ class Fanout:
             self._counters.messages += 1
             self._counters.deliveries += deliveries
             self._arm()
-        else:
-            self._counters.messages_unheard += 1
+            return True
+        self._counters.messages_unheard += 1
+        return held
 
-    def deliver_held(self, receiver: Receiver, entries: Sequence[Entry]) -> None:
+    def is_heard(self, topic: str) -> bool:
+        """Say whether anyone here hears `topic`, or is about to."""
+        return bool(self.live.of(topic)) or (len(self.joining) > 0 and bool(self.joining.of(topic)))
+
+    def announce(self, missed: Missed) -> None:
+        """Tell everyone who hears a topic that messages of it were missed."""
+        receivers = self.live.of(missed.topic)
+        if len(self.joining):
+            self._hold(missed, receivers)
+        for receiver in receivers:
+            self.send(receiver, receiver.dialect.encode(Gap(*missed)))
+
+    def deliver_held(self, receiver: Receiver, steps: Sequence[Step]) -> None:
         """Give one receiver what was held for it."""
-        for entry in entries:
-            self.send(receiver, self._encode(entry, receiver.dialect))
-        self._counters.deliveries += len(entries)
+        for step in steps:
+            if isinstance(step, Entry):
+                self.send(receiver, self._encode(step, receiver.dialect))
+                self._counters.deliveries += 1
+            else:
+                self.send(receiver, receiver.dialect.encode(Gap(*step)))
 
     def send(self, receiver: Receiver, chunk: bytes) -> None:
         """Give one receiver one finished frame."""
@@ -100,13 +120,16 @@ class Fanout:
         data = dialect.message(entry)
         return data if entry.slow is Slow.DISCONNECT else Sheddable.of(data, entry.topic, entry.slow)
 
-    def _hold(self, entry: Entry, live: Collection[Receiver]) -> None:
+    def _hold(self, entry: Step, live: Collection[Receiver]) -> bool:
+        held = False
         for holder in self.joining.of(entry.topic):
             if holder.receiver in live:
                 # Another subscription of its hears the topic already; what this one holds of it comes before.
                 self.deliver_held(holder.receiver, holder.joining.release(entry.topic))
             else:
                 holder.joining.hold(entry)
+                held = True
+        return held
 
     def _arm(self) -> None:
         if self._armed:

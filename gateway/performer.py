@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 
-from gateway import journal
+from gateway import journal, subscribing
 from gateway.admission import Admission
 from gateway.binder import SlotBinder
-from gateway.catchup import Joining
+from gateway.catchup import Joining, begin, decide
 from gateway.counters import Counters
 from gateway.deadlines import RequestDeadlines
-from gateway.effects import Ask, Count, Effect, End, GoLive, Identify, Join, Leave, Send, TakeEarly
+from gateway.effects import (
+    Ask,
+    CatchUp,
+    Count,
+    Effect,
+    End,
+    GoLive,
+    Identify,
+    Join,
+    Leave,
+    Replay,
+    Send,
+    SendHistory,
+    TakeEarly,
+)
 from gateway.fanout import Fanout, Holder
+from gateway.healing import Healer
+from gateway.replay import Replays
 from gateway.states import State
 from gateway.transports.websocket import Connection
 from gateway.uplink import Uplink
 from gateway.wheel import Wheel
+from gateway.window import Kept
 from shared.clock import monotonic
 from shared.codes import CloseCode
 from shared.frames import Error
@@ -31,6 +48,7 @@ class Performer:
     def __init__(
         self,
         fanout: Fanout,
+        healer: Healer,
         uplink: Uplink,
         binder: SlotBinder,
         deadlines: RequestDeadlines,
@@ -39,6 +57,8 @@ class Performer:
         counters: Counters,
     ) -> None:
         self._fanout = fanout
+        self._healer = healer
+        self._replays = Replays(fanout.send, counters)
         self._uplink = uplink
         self._binder = binder
         self._deadlines = deadlines
@@ -59,8 +79,15 @@ class Performer:
                     self._fanout.send(connection, connection.dialect.encode(frame))
                 case Join(topic, joining, ask):
                     self._deadlines.add(connection.session.number, ask.request.id)
+                    joining.base = self._healer.place_of(topic)
                     self._fanout.joining.add(topic, Holder(connection, joining))
                     self._binder.need(topic, partial(self._ask_if_open, connection, ask))
+                case CatchUp():
+                    self._catch_up(connection, effect)
+                case Replay(topic, joining, past):
+                    self._replay(connection, topic, joining, past)
+                case SendHistory(request, read):
+                    self._fanout.send(connection, connection.dialect.result(request, read))
                 case GoLive(topic, joining):
                     self._fanout.joining.remove(topic, Holder(connection, joining))
                     self._fanout.deliver_held(connection, joining.entries)
@@ -100,6 +127,38 @@ class Performer:
         for effect in connection.session.end():
             if isinstance(effect, Leave):
                 self._leave(connection, effect.topic, effect.joining)
+
+    def _catch_up(self, connection: Connection, wanted: CatchUp) -> None:
+        """Find what a subscription has missed, and tell its session."""
+        request, topic, joining = wanted.request, wanted.topic, wanted.joining
+        base = self._healer.join(topic, joining, wanted.head)
+        decision = decide(wanted.since, wanted.tail, base)
+
+        def found(past: Sequence[Kept] | None, looked: bool) -> None:
+            session = connection.session
+            if session.has_ended:
+                return
+            if looked:
+                beginning = begin(topic, wanted.since, base, decision, past)
+                if beginning.recovered is not None:
+                    self._counters.resumed[str(beginning.recovered).lower()] += 1
+                self.perform(connection, subscribing.caught_up(session.topics, request, topic, joining, beginning))
+            else:
+                self.perform(connection, subscribing.not_caught_up(session.topics, request, topic, joining))
+
+        if decision.after is None:
+            found((), True)
+        else:
+            self._healer.fetch(topic, decision.after, base.offset, found)
+
+    def _replay(self, connection: Connection, topic: str, joining: Joining, past: Sequence[Kept]) -> None:
+        topics = connection.session.topics
+        self._replays.begin(
+            connection,
+            past,
+            lambda: topics.get(topic) is joining,
+            lambda: self.perform(connection, subscribing.live(topics, topic, joining)),
+        )
 
     def _note_refusal(self, connection: Connection, error: Error) -> None:
         self._counters.errors[error.code] += 1

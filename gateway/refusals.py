@@ -7,13 +7,17 @@ from typing import TypeVar
 
 from msgspec import UNSET, UnsetType
 
-from gateway.effects import Send
+from gateway.early import Early
+from gateway.effects import Count, Effect, End, Send
 from gateway.states import State
 from shared import frames
 from shared.codes import CloseCode, ErrorCode, may_come_back
 from shared.topics import has_wildcard, is_pattern
 
 T = TypeVar("T")
+
+RETRY_AFTER = 1.0
+"""Seconds after which a client that has too much in flight may try again."""
 
 QUOTED = 80
 """Characters of a client's own words that an error repeats."""
@@ -56,3 +60,23 @@ def not_a_topic(text: str) -> str:
     if is_pattern(text) and has_wildcard(text):
         return f"publish needs one topic, and {text} is a pattern"
     return f"not a topic: {text[:QUOTED]!r}"
+
+
+def unanswered(frame: frames.Connect | Early) -> Send:
+    """Return the answer to a request whose number is in use."""
+    return error(frame.id, ErrorCode.CONFLICT, f"request {frame.id} is not answered yet; choose another id")
+
+
+def taken_back(request: int, topic: str) -> Send:
+    """Return the answer to a subscribe that an unsubscribe has overtaken."""
+    return error(request, ErrorCode.CONFLICT, f"the subscription to {topic} was taken back meanwhile")
+
+
+def overrun(topic: str) -> End:
+    """Return the end of a client for which more came than can be held while it joins."""
+    return End(CloseCode.SLOW, f"too much came on {topic} while it was being joined")
+
+
+def too_many(frame: Early, reason: str) -> list[Effect]:
+    """Return the answer to a request for which there is no room."""
+    return [error(frame.id, ErrorCode.OVERLOADED, reason, RETRY_AFTER), Count("too_many_pending")]

@@ -7,21 +7,38 @@ asked, and passes the answer on. Times are seconds, monotonic.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
-from typing import NamedTuple
 
-from gateway.catchup import Joining, release_all
+from gateway import subscribing
+from gateway.catchup import Joining
 from gateway.early import Early, EarlyFrames
-from gateway.effects import Ask, Count, Effect, End, GoLive, Identify, Join, Leave, Send, TakeEarly
+from gateway.effects import (
+    Ask,
+    Count,
+    Effect,
+    End,
+    Identify,
+    Join,
+    Leave,
+    Send,
+    SendHistory,
+    TakeEarly,
+)
 from gateway.flood import FloodGuard, FloodLimits
-from gateway.refusals import close_code, ended, error, given, not_a_topic, out_of_place
+from gateway.pending import Asked, Pending
+from gateway.refusals import (
+    close_code,
+    ended,
+    error,
+    given,
+    not_a_topic,
+    out_of_place,
+    too_many,
+    unanswered,
+)
 from gateway.states import Event, IllegalTransition, State, after
 from shared import envelopes, frames
 from shared.codes import CloseCode, ErrorCode
 from shared.topics import is_pattern, is_topic
-
-RETRY_AFTER = 1.0
-"""Seconds after which a client that has too much in flight may try again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,24 +52,6 @@ class SessionLimits:
     connect_timeout: float
     heartbeat: float
     heartbeat_grace: float
-
-
-class Asked(Enum):
-    """What a router was asked."""
-
-    CONNECT = "connect"
-    SUBSCRIBE = "subscribe"
-    PUBLISH = "publish"
-    REFRESH = "refresh"
-
-
-class Pending(NamedTuple):
-    """A request whose answer has not come; `id` is the client's number for it, `topic` what is `joining`."""
-
-    asked: Asked
-    id: int
-    topic: str = ""
-    joining: Joining | None = None
 
 
 class Session:
@@ -145,7 +144,7 @@ class Session:
         except IllegalTransition:
             return [out_of_place(frame, self.state)]
         if frame.id in self._ids:
-            return [_unanswered(frame)]
+            return [unanswered(frame)]
         if isinstance(frame, frames.Connect):
             return self._connect(frame, now)
         if self.state is State.AUTHENTICATING or self._must_wait_for_refresh(frame):
@@ -192,7 +191,9 @@ class Session:
             case envelopes.Published(), Asked.PUBLISH:
                 return [Send(frames.Ok(pending.id, offset=given(reply.offset), epoch=given(reply.epoch)))]
             case envelopes.SubscribeAllowed(), Asked.SUBSCRIBE:
-                return self._go_live(reply, pending)
+                return subscribing.allowed(self.topics, reply, pending)
+            case envelopes.HistoryRead(), Asked.HISTORY:
+                return [SendHistory(pending.id, reply)]
             case envelopes.Refused(), _:
                 return self._refused(reply, pending)
             case envelopes.Granted(), Asked.CONNECT:
@@ -265,20 +266,22 @@ class Session:
             self._early = EarlyFrames()
         if self._early.hold(frame, self._limits.max_pending):
             return []
-        return _too_many(frame, "too much came before the token was checked")
+        return too_many(frame, "too much came before the token was checked")
 
     def _take(self, frame: Early) -> list[Effect]:
         if frame.id in self._ids:
-            return [_unanswered(frame)]
+            return [unanswered(frame)]
         if isinstance(frame, frames.Unsubscribe):
             return self._unsubscribe(frame)
         if len(self.pending) >= self._limits.max_pending:
-            return _too_many(frame, f"{len(self.pending)} requests are not answered yet")
+            return too_many(frame, f"{len(self.pending)} requests are not answered yet")
         match frame:
             case frames.Publish():
                 return self._publish(frame)
             case frames.Subscribe():
                 return self._subscribe(frame)
+            case frames.History():
+                return self._history(frame)
             case frames.Refresh():
                 request = self._await(Pending(Asked.REFRESH, frame.id))
                 refresh = envelopes.RefreshRequest(self.number, request, 0, frame.token, tuple(self.topics))
@@ -303,9 +306,18 @@ class Session:
             reason = f"a connection may have {self._limits.max_subscriptions} subscriptions"
             return [error(frame.id, ErrorCode.FORBIDDEN, reason), Count("too_many_subscriptions")]
         joining = self.topics[topic] = Joining()
-        number = self._await(Pending(Asked.SUBSCRIBE, frame.id, topic, joining))
+        number = self._await(Pending(Asked.SUBSCRIBE, frame.id, topic, joining, frame.from_, frame.tail or 0))
         request = envelopes.SubscribeRequest(self.number, number, 0, topic, frame.from_ is not None)
         return [Join(topic, joining, Ask(topic, request, self.grant))]
+
+    def _history(self, frame: frames.History) -> list[Effect]:
+        if not is_topic(frame.topic):
+            return [error(frame.id, ErrorCode.BAD_REQUEST, not_a_topic(frame.topic))]
+        number = self._await(Pending(Asked.HISTORY, frame.id))
+        request = envelopes.HistoryRequest(
+            self.number, number, 0, frame.topic, frame.limit, frame.before, frame.after
+        )
+        return [Ask(frame.topic, request, self.grant)]
 
     def _unsubscribe(self, frame: frames.Unsubscribe) -> list[Effect]:
         if frame.topic not in self.topics:
@@ -337,19 +349,6 @@ class Session:
                 effects.append(ended(topic, reason))
         return effects + self._resume()
 
-    def _go_live(self, reply: envelopes.SubscribeAllowed, pending: Pending) -> list[Effect]:
-        topic, joining = pending.topic, pending.joining
-        if joining is None or self.topics.get(topic) is not joining:
-            return [error(pending.id, ErrorCode.CONFLICT, f"the subscription to {topic} was taken back meanwhile")]
-        if joining.overflowed:
-            return [End(CloseCode.SLOW, f"too much came on {topic} while it was being joined")]
-        joining.entries = release_all((other for other in self.topics.values() if other is not None), topic)
-        self.topics[topic] = None
-        subscribed = frames.Subscribed(
-            pending.id, topic, epoch=given(reply.epoch), offset=given(reply.offset), recovered=given(reply.recovered)
-        )
-        return [Send(subscribed), GoLive(topic, joining)]
-
     def _refused(self, reply: envelopes.Refused, pending: Pending) -> list[Effect]:
         effects: list[Effect] = [error(pending.id, reply.code, reply.reason, reply.retry_after)]
         if pending.joining is not None and self.topics.get(pending.topic) is pending.joining:
@@ -374,11 +373,3 @@ class Session:
         if self._pinged > self._heard:
             ping_or_pong = min(ping_or_pong, self._pinged + self._limits.heartbeat_grace)
         self.deadline = min(self.expires, ping_or_pong)
-
-
-def _unanswered(frame: frames.Connect | Early) -> Send:
-    return error(frame.id, ErrorCode.CONFLICT, f"request {frame.id} is not answered yet; choose another id")
-
-
-def _too_many(frame: Early, reason: str) -> list[Effect]:
-    return [error(frame.id, ErrorCode.OVERLOADED, reason, RETRY_AFTER), Count("too_many_pending")]

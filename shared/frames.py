@@ -172,7 +172,10 @@ class Error(ServerFrame, tag="error"):
 
 
 class Gap(ServerFrame, tag="gap"):
-    """Messages of `topic` were missed; `offset` is the next that will come. `cause`: trimmed, epoch_changed, dropped."""
+    """Messages of `topic` were missed; `offset` is the next that will come.
+
+    `cause`: ``trimmed``, ``epoch_changed`` or ``dropped``.
+    """
 
     topic: str
     epoch: str

@@ -6,7 +6,7 @@ from typing import Protocol, TypeAlias
 
 from msgspec import Struct
 
-from shared.envelopes import Encoding, Entry
+from shared.envelopes import Encoding, Entry, HistoryRead
 from shared.frames import AnyClientFrame, ServerFrame
 
 
@@ -54,5 +54,8 @@ class Dialect(Protocol):
     def encode(self, frame: ServerFrame, /) -> bytes:
         """Return a frame as a finished WebSocket frame."""
 
-    def message(self, entry: Entry, /, *, epoch: bool = False) -> bytes:
-        """Return a ``message`` frame, with its epoch if asked, as a finished WebSocket frame. Never raises."""
+    def message(self, entry: Entry, /) -> bytes:
+        """Return a ``message`` frame as a finished WebSocket frame. Never raises."""
+
+    def result(self, request: int, read: HistoryRead, /) -> bytes:
+        """Return the answer to a client's ``history`` as a finished WebSocket frame. Never raises."""

@@ -15,11 +15,11 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from gateway.codecs import wire
-from gateway.codecs.delivery import message_frame
+from gateway.codecs.delivery import message_frame, result_frame
 from gateway.codecs.depth import json_is_deep, msgpack_is_deep
 from gateway.codecs.dialect import BadFrame, Incoming
 from gateway.codecs.reading import TOO_DEEP, UNREADABLE, Reader
-from shared.envelopes import Encoding, Entry
+from shared.envelopes import Encoding, Entry, HistoryRead
 from shared.frames import SUBPROTOCOL_JSON, ServerFrame
 
 subprotocol: Final = SUBPROTOCOL_JSON
@@ -79,14 +79,21 @@ def encode(frame: ServerFrame, /) -> bytes:
     return wire.frame(wire.TEXT, _encode(frame))
 
 
-def message(entry: Entry, /, *, epoch: bool = False) -> bytes:
-    """Return a ``message`` frame, with its epoch if asked, as a finished WebSocket frame. Never raises."""
+def message(entry: Entry, /) -> bytes:
+    """Return a ``message`` frame as a finished WebSocket frame. Never raises."""
+    return wire.frame(wire.TEXT, _message(entry))
+
+
+def result(request: int, read: HistoryRead, /) -> bytes:
+    """Return the answer to a client's ``history`` as a finished WebSocket frame. Never raises."""
+    return encode(result_frame(request, read, [_message(entry) for entry in read.entries]))
+
+
+def _message(entry: Entry) -> bytes:
     if entry.encoding is Encoding.JSON:
-        frame = message_frame(entry, Raw(entry.payload), UNSET, epoch=epoch)
-    else:
-        data, encoding = _data(entry)
-        frame = message_frame(entry, data, encoding, epoch=epoch)
-    return wire.frame(wire.TEXT, _encode(frame))
+        return _encode(message_frame(entry, Raw(entry.payload), UNSET))
+    data, encoding = _data(entry)
+    return _encode(message_frame(entry, data, encoding))
 
 
 def _data(entry: Entry) -> tuple[Any, str | UnsetType]:

@@ -13,11 +13,11 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from gateway.codecs import wire
-from gateway.codecs.delivery import message_frame
+from gateway.codecs.delivery import message_frame, result_frame
 from gateway.codecs.depth import json_is_deep, msgpack_is_deep
 from gateway.codecs.dialect import Incoming
 from gateway.codecs.reading import TOO_DEEP, TOO_MANY, UNREADABLE, Reader
-from shared.envelopes import Encoding, Entry
+from shared.envelopes import Encoding, Entry, HistoryRead
 from shared.frames import MAX_FRAMES_PER_MESSAGE, SUBPROTOCOL_MSGPACK, ServerFrame
 
 subprotocol: Final = SUBPROTOCOL_MSGPACK
@@ -55,10 +55,19 @@ def encode(frame: ServerFrame, /) -> bytes:
     return wire.frame(wire.BINARY, _encode(frame))
 
 
-def message(entry: Entry, /, *, epoch: bool = False) -> bytes:
-    """Return a ``message`` frame, with its epoch if asked, as a finished WebSocket frame. Never raises."""
+def message(entry: Entry, /) -> bytes:
+    """Return a ``message`` frame as a finished WebSocket frame. Never raises."""
+    return wire.frame(wire.BINARY, _message(entry))
+
+
+def result(request: int, read: HistoryRead, /) -> bytes:
+    """Return the answer to a client's ``history`` as a finished WebSocket frame. Never raises."""
+    return encode(result_frame(request, read, [_message(entry) for entry in read.entries]))
+
+
+def _message(entry: Entry) -> bytes:
     data, encoding = _data(entry)
-    return wire.frame(wire.BINARY, _encode(message_frame(entry, data, encoding, epoch=epoch)))
+    return _encode(message_frame(entry, data, encoding))
 
 
 def _data(entry: Entry) -> tuple[Any, str | UnsetType]:

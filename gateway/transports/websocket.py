@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Protocol, cast
 
 from websockets.frames import Frame, Opcode
@@ -97,6 +98,7 @@ class Connection(asyncio.Protocol):
         "_protocol",
         "_stalled",
         "_transport",
+        "_when_written",
         "admitted",
         "dialect",
         "identified",
@@ -128,6 +130,7 @@ class Connection(asyncio.Protocol):
         self._stalled = False
         self._paused = False
         self._closing = False
+        self._when_written: Callable[[], None] | None = None
 
     # What the transport tells.
 
@@ -163,6 +166,7 @@ class Connection(asyncio.Protocol):
         """Take the end of the socket."""
         self._closing = True
         self._outbox.clear()
+        self._when_written = None
         self._events.lost(self)
 
     def pause_writing(self) -> None:
@@ -204,6 +208,17 @@ class Connection(asyncio.Protocol):
         """Write what waits, unless the socket is full: then `resume_writing` does."""
         if not self._stalled and self._outbox.chunks:
             self._transport.write(self._outbox.take())
+        if self._when_written is not None and not self._stalled:
+            then, self._when_written = self._when_written, None
+            then()
+
+    def has_room(self, most: int) -> bool:
+        """Say whether fewer than `most` bytes wait and the socket takes more."""
+        return not self._stalled and self._outbox.size < most
+
+    def when_written(self, then: Callable[[], None]) -> None:
+        """Call `then` once, when what waits has been written; never where the connection ends before."""
+        self._when_written = then
 
     def pause_reading(self) -> None:
         """Let TCP hold the client back."""

@@ -23,6 +23,7 @@ from gateway.counters import Counters
 from gateway.effects import Ask, Effect, End, Send
 from gateway.fanout import Fanout
 from gateway.flood import FloodLimits
+from gateway.healing import Healer
 from gateway.performer import Performer
 from gateway.session import Session, SessionLimits
 from shared import envelopes
@@ -157,7 +158,10 @@ class Pair:
         self._fanout = Fanout(DIALECTS, self.counters, max_interval=0.0)
         router: Any = self.router
         admission = Admission(AdmissionLimits(10, 10, 10, 10))
-        self._performer = Performer(self._fanout, router, router, router, admission, router, self.counters)
+        self._healer = Healer(self._fanout, lambda ask: self.router.ask(ask, self._edge), self.counters)
+        self._performer = Performer(
+            self._fanout, self._healer, router, router, router, admission, router, self.counters
+        )
         self._edge: Any = None
 
     @property

@@ -6,7 +6,21 @@ from typing import Any
 import pytest
 from msgspec import Raw, to_builtins
 
-from gateway.effects import Ask, Count, Effect, End, GoLive, Identify, Join, Leave, Send, TakeEarly
+from gateway.catchup import Place
+from gateway.effects import (
+    Ask,
+    CatchUp,
+    Count,
+    Effect,
+    End,
+    GoLive,
+    Identify,
+    Join,
+    Leave,
+    Send,
+    SendHistory,
+    TakeEarly,
+)
 from gateway.flood import FloodLimits
 from gateway.session import Session, SessionLimits
 from gateway.settings import Limits
@@ -297,13 +311,29 @@ class TestSubscribing:
         assert isinstance(join, Join)
         held = entry()
         join.joining.hold(held)
-        effects = session.answer(envelopes.SubscribeAllowed(5, join.ask.request.id, "a", "e", 7, False), START)
-        assert sent(effects[:1]) == [
-            {"type": "subscribed", "id": 9, "topic": "a", "epoch": "e", "offset": 7, "recovered": False}
-        ]
+        effects = session.answer(envelopes.SubscribeAllowed(5, join.ask.request.id, "a", None, None, False), START)
+        assert sent(effects[:1]) == [{"type": "subscribed", "id": 9, "topic": "a", "recovered": False}]
         assert effects[1:] == [GoLive("a", join.joining)]
         assert join.joining.entries == [held]
         assert session.topics == {"a": None}
+
+    def test_a_topic_with_a_log_is_caught_up_with_before_it_is_live(self) -> None:
+        session = active()
+        since = frames.Since("e", 4)
+        (join,) = session.receive(frames.Subscribe(9, "a", since, 3), START)
+        assert isinstance(join, Join)
+        assert join.ask.request.resume
+        effects = session.answer(envelopes.SubscribeAllowed(5, join.ask.request.id, "a", "e", 7), START)
+        assert effects == [CatchUp(9, "a", join.joining, Place("e", 7), since, 3)]
+        assert session.topics == {"a": join.joining}, "not live yet"
+
+    def test_a_history_is_asked_for_and_handed_on(self) -> None:
+        session = active()
+        request = asked(session.receive(frames.History(9, "a", 10, before=5), START))
+        assert request == envelopes.HistoryRequest(5, request.id, 0, "a", 10, 5, None)
+        read = envelopes.HistoryRead(5, request.id, "a", "e", 7, [])
+        assert session.answer(read, START) == [SendHistory(9, read)]
+        assert refusal(session.receive(frames.History(10, "a.*"), START)) == (10, "bad_request")
 
     def test_recovered_is_absent_where_the_client_did_not_say_where_it_left_off(self) -> None:
         session = active()

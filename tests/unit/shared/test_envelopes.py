@@ -44,6 +44,10 @@ requests = st.one_of(
         st.lists(texts, max_size=3).map(tuple),
     ),
     st.builds(envelopes.ProbeRequest, numbers, numbers),
+    st.builds(envelopes.FetchRequest, numbers, numbers, texts, numbers, numbers),
+    st.builds(
+        envelopes.HistoryRequest, numbers, numbers, st.integers(0, 127), texts, numbers, maybe(numbers), maybe(numbers)
+    ),
 )
 entries = st.builds(
     envelopes.Entry,
@@ -65,6 +69,10 @@ replies = st.one_of(
     st.builds(envelopes.Refused, numbers, numbers, texts, texts, maybe(st.floats(0, 60)), maybe(st.just(4101))),
     st.builds(envelopes.Refreshed, numbers, numbers, payloads, texts, numbers, st.lists(texts).map(tuple), texts),
     st.builds(envelopes.Probed, numbers, numbers),
+    st.builds(
+        envelopes.Fetched, numbers, numbers, texts, texts, numbers, numbers, st.lists(entries, max_size=3)
+    ),
+    st.builds(envelopes.HistoryRead, numbers, numbers, texts, texts, numbers, st.lists(entries, max_size=3)),
 )
 
 KINDS: list[tuple[envelopes.Reader[Any], st.SearchStrategy[Any]]] = [
@@ -110,39 +118,48 @@ def test_the_wire_format_stays_as_it_is() -> None:
     """Each release must read what the one before it wrote: new fields go to the end."""
     publish = envelopes.PublishRequest(7, 9, 0, "a", b"{}", Encoding.JSON, "k")
     connect = envelopes.ConnectRequest(7, 9, "token", "127.0.0.1")
-    subscribe = envelopes.SubscribeRequest(7, 9, 0, "a.#", True)
+    subscribe = envelopes.SubscribeRequest(7, 9, 0, "a.#", True, 2.5)
     refresh = envelopes.RefreshRequest(7, 9, 0, "token", ("a",))
     probe = envelopes.ProbeRequest(0, 1)
-    batch = envelopes.FrameBatch(1, "boot", [b"g"], [connect, subscribe, publish, refresh, probe])
+    fetch = envelopes.FetchRequest(-1, 1, "a", 5, 1000)
+    history = envelopes.HistoryRequest(7, 9, 0, "a", 100, None, 5)
+    batch = envelopes.FrameBatch(1, "boot", [b"g"], [connect, subscribe, publish, refresh, probe, fetch, history])
     assert msgpack.unpackb(pack(batch)) == [
         1,
         "boot",
         [b"g"],
         [
             [0, 7, 9, "token", "127.0.0.1"],
-            [1, 7, 9, 0, "a.#", True],
+            [1, 7, 9, 0, "a.#", True, 2.5],
             [2, 7, 9, 0, "a", b"{}", 0, "k"],
             [3, 7, 9, 0, "token", ["a"]],
             [4, 0, 1],
+            [5, -1, 1, "a", 5, 1000],
+            [6, 7, 9, 0, "a", 100, None, 5],
         ],
     ]
+    entry = envelopes.Entry("a", b"1", Encoding.JSON, 7, Slow.DISCONNECT, "k", "u", "e", 4)
     answers: list[envelopes.AnyReply] = [
         envelopes.Granted(7, 9, b"g", "u", 60, "j"),
-        envelopes.SubscribeAllowed(7, 9, "a", "e", 3, True),
+        envelopes.SubscribeAllowed(7, 9, "a", "e", 3, True, (envelopes.Head("a", "e", 3),)),
         envelopes.Published(7, 9, "e", 4),
         envelopes.Refused(7, 9, "forbidden", "why", 1.5, 4101),
         envelopes.Refreshed(7, 9, b"g", "u", 60, ("a",), "j"),
         envelopes.Probed(0, 1),
+        envelopes.Fetched(-1, 1, "a", "e", 4, 2, [entry]),
+        envelopes.HistoryRead(7, 9, "a", "e", 4, [entry]),
     ]
     assert msgpack.unpackb(pack(envelopes.ReplyBatch(1, answers))) == [
         1,
         [
             [0, 7, 9, b"g", "u", 60, "j"],
-            [1, 7, 9, "a", "e", 3, True],
+            [1, 7, 9, "a", "e", 3, True, [["a", "e", 3]]],
             [2, 7, 9, "e", 4],
             [3, 7, 9, "forbidden", "why", 1.5, 4101],
             [4, 7, 9, b"g", "u", 60, ["a"], "j"],
             [5, 0, 1],
+            [6, -1, 1, "a", "e", 4, 2, [["a", b"1", 0, 7, 0, "k", "u", "e", 4, None]]],
+            [7, 7, 9, "a", "e", 4, [["a", b"1", 0, 7, 0, "k", "u", "e", 4, None]]],
         ],
     ]
     assert msgpack.unpackb(pack(envelopes.Kick("u", "s", "j", "r"))) == ["kick", "u", "s", "j", "r"]

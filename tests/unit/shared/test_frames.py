@@ -31,7 +31,17 @@ def sent(**fields: Any) -> bytes:
         ({"type": "subscribe", "id": 2, "topic": "a"}, frames.Subscribe(2, "a")),
         (
             {"type": "subscribe", "id": 2, "topic": "a", "from": {"epoch": "e", "offset": 0}},
-            frames.Subscribe(2, "a", frames.Position("e", 0)),
+            frames.Subscribe(2, "a", frames.Since("e", 0)),
+        ),
+        (
+            {"type": "subscribe", "id": 2, "topic": "a.*", "from": {"at": 7, "topics": {"a": {"epoch": "e", "offset": 3}}}},
+            frames.Subscribe(2, "a.*", frames.Since(at=7, topics={"a": frames.Position("e", 3)})),
+        ),
+        ({"type": "subscribe", "id": 2, "topic": "a", "tail": 5}, frames.Subscribe(2, "a", tail=5)),
+        ({"type": "history", "id": 2, "topic": "a"}, frames.History(2, "a")),
+        (
+            {"type": "history", "id": 2, "topic": "a", "limit": 7, "before": 9, "after": 0},
+            frames.History(2, "a", 7, 9, 0),
         ),
         ({"type": "unsubscribe", "id": 2, "topic": "a"}, frames.Unsubscribe(2, "a")),
         ({"type": "refresh", "id": 2, "token": "t"}, frames.Refresh(2, "t")),
@@ -65,7 +75,11 @@ def test_the_data_of_a_publish_is_kept_as_it_came() -> None:
         {"type": "subscribe", "id": 1},
         {"type": "subscribe", "id": 1, "topic": "t" * 513},
         {"type": "subscribe", "id": 1, "topic": "a", "from": {"epoch": "e", "offset": -1}},
-        {"type": "subscribe", "id": 1, "topic": "a", "from": {"offset": 1}},
+        {"type": "subscribe", "id": 1, "topic": "a", "from": {"epoch": ""}},
+        {"type": "subscribe", "id": 1, "topic": "a", "from": {"topics": {"a": {"offset": 1}}}},
+        {"type": "subscribe", "id": 1, "topic": "a", "tail": 1001},
+        {"type": "history", "id": 1, "topic": "a", "limit": 0},
+        {"type": "history", "id": 1, "topic": "a", "limit": 1001},
         {"type": "publish", "id": 1, "topic": "a"},
         {"type": "publish", "id": 1, "topic": "a", "data": 1, "key": ""},
         {"type": "publish", "id": 1, "topic": "a", "data": 1, "key": "k" * 129},
@@ -104,6 +118,14 @@ def test_a_request_may_be_numbered_with_all_that_javascript_can_count() -> None:
         (
             frames.Message("a", 1, None, from_="u", key="k"),
             {"type": "message", "topic": "a", "at": 1, "data": None, "from": "u", "key": "k"},
+        ),
+        (
+            frames.Gap("a", "e", 7, "trimmed"),
+            {"type": "gap", "topic": "a", "epoch": "e", "offset": 7, "cause": "trimmed"},
+        ),
+        (
+            frames.Result(1, "a", [msgspec.Raw(b'{"type":"message"}')], "e", 7),
+            {"type": "result", "id": 1, "topic": "a", "messages": [{"type": "message"}], "epoch": "e", "offset": 7},
         ),
         (frames.Degraded(), {"type": "degraded"}),
         (frames.Degraded(reason="r"), {"type": "degraded", "reason": "r"}),

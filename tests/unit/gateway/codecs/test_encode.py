@@ -11,7 +11,7 @@ from websockets.frames import Frame
 from websockets.streams import StreamReader
 
 from gateway.codecs import DIALECTS, Dialect, json, msgpack
-from shared.envelopes import Encoding, Entry
+from shared.envelopes import HistoryRead, Encoding, Entry
 from shared.frames import Connected, Error, Ping, Subscribed
 
 both = pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.subprotocol)
@@ -61,16 +61,28 @@ def test_a_message_carries_its_envelope(dialect: Dialect) -> None:
         "at": 1_700_000_000_000,
         "data": 1,
         "offset": 7,
+        "epoch": "e",
         "key": "k",
         "from": "alice",
     }
     assert read(dialect, dialect.message(full)) == expected
-    assert read(dialect, dialect.message(full, epoch=True)) == {**expected, "epoch": "e"}
+
+
+@both
+def test_a_history_is_one_frame_with_its_messages_in_it(dialect: Dialect) -> None:
+    entries = [
+        entry(b"1", Encoding.JSON, epoch="e", offset=6),
+        entry("grüße".encode(), Encoding.TEXT, epoch="e", offset=7),
+    ]
+    result = read(dialect, dialect.result(3, HistoryRead(5, 9, "orders.1", "e", 8, entries)))
+    messages = result.pop("messages")
+    assert result == {"type": "result", "id": 3, "topic": "orders.1", "epoch": "e", "offset": 8}
+    assert messages == [read(dialect, dialect.message(each)) for each in entries]
 
 
 @both
 def test_a_message_without_a_log_has_no_offset_and_no_epoch(dialect: Dialect) -> None:
-    bare = read(dialect, dialect.message(entry(b"null", Encoding.JSON), epoch=True))
+    bare = read(dialect, dialect.message(entry(b"null", Encoding.JSON)))
     assert bare == {"type": "message", "topic": "orders.1", "at": 1_700_000_000_000, "data": None}
 
 

@@ -1,0 +1,235 @@
+"""Where the deliveries of every topic stand here, and what a message that comes means for it ◆
+
+The log in the store is the truth, what comes over the bus only a hint: it may be lost, doubled or overtaken. A topic's
+next offset is delivered; a lower one is a duplicate; a higher one is held until the hole before it has healed. Times
+are seconds, monotonic.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, TypeAlias
+
+from gateway.window import Window
+from shared.envelopes import Entry, Fetched
+
+HOLE_PATIENCE = 0.03
+"""Seconds that a hole may take to close by itself: clients' and back ends' messages come through two partitions."""
+
+ASK_AGAIN = 2.0
+"""Seconds after which a range that did not come is asked for again."""
+
+MAX_HELD = 1_000
+"""Messages of one topic held behind a hole; beyond it they are let go, and fetched when the hole has closed."""
+
+MAX_LOGS = 100_000
+"""Topics whose place is remembered; the longest unused is forgotten."""
+
+TRIMMED, EPOCH_CHANGED = "trimmed", "epoch_changed"
+
+
+class Missed(NamedTuple):
+    """Messages that no subscriber of `topic` here will get; `offset` is the next that comes."""
+
+    topic: str
+    epoch: str
+    offset: int
+    cause: str
+
+
+Step: TypeAlias = Entry | Missed
+"""What subscribers are given, in order."""
+
+
+class Wanted(NamedTuple):
+    """What a router is to be asked for: the log of `topic` after an offset."""
+
+    topic: str
+    after: int
+
+
+class TopicLog:
+    """The place of one topic."""
+
+    __slots__ = ("due", "epoch", "former", "held", "offset", "seen", "window")
+
+    def __init__(self, epoch: str, offset: int) -> None:
+        self.epoch = epoch
+        self.offset = offset
+        """The last that was delivered."""
+        self.former = ""
+        """The epoch before: what still comes of it over the bus is too late."""
+        self.seen = offset
+        """The highest that is known to be there."""
+        self.held: dict[int, Entry] = {}
+        self.due: float | None = None
+        """When a router is to be asked; None where there is nothing to ask."""
+        self.window: Window | None = None
+
+    def move(self, entry: Entry) -> Entry:
+        """Deliver the next one."""
+        assert entry.offset is not None
+        self.offset = entry.offset
+        if self.window is not None:
+            self.window.append(entry)
+        return entry
+
+
+class Logs:
+    """All topics that are followed here."""
+
+    def __init__(self) -> None:
+        self.duplicates = 0
+        self.holes = 0
+        self.evicted = 0
+        self._logs: OrderedDict[str, TopicLog] = OrderedDict()
+        self.due_at: float | None = None
+        """When `due` has something to say, or a little earlier."""
+        self._open: dict[str, None] = {}
+        """Topics with something to ask."""
+
+    def __len__(self) -> int:
+        return len(self._logs)
+
+    def of(self, topic: str) -> TopicLog | None:
+        """Return the place of a topic, None where it is not followed."""
+        return self._logs.get(topic)
+
+    def begin(self, topic: str, epoch: str, offset: int) -> TopicLog:
+        """Follow `topic` from here on."""
+        log = self._logs[topic] = TopicLog(epoch, offset)
+        if len(self._logs) > MAX_LOGS:
+            gone, _ = self._logs.popitem(last=False)
+            self._open.pop(gone, None)
+            self.evicted += 1
+        return log
+
+    def forget(self, topic: str) -> None:
+        """Follow it no more."""
+        self._logs.pop(topic, None)
+        self._open.pop(topic, None)
+
+    def take(self, entry: Entry, now: float) -> Sequence[Step]:
+        """Return what is to be delivered, now that `entry`, which has an offset, has come."""
+        topic, offset, epoch = entry.topic, entry.offset, entry.epoch or ""
+        assert offset is not None
+        log = self._logs.get(topic)
+        if log is None:
+            self.begin(topic, epoch, offset)
+            return (entry,)
+        if epoch != log.epoch:
+            return self._take_of_another_epoch(log, entry, now)
+        if offset == log.offset + 1:
+            log.move(entry)
+            return (entry,) if not log.held else [entry, *self._closed(topic, log)]
+        if offset <= log.offset:
+            self.duplicates += 1
+            return ()
+        self._hold(topic, log, entry, now)
+        return ()
+
+    def expect(self, topic: str, epoch: str, head: int, now: float) -> Sequence[Step]:
+        """Return what follows from learning that the log of `topic`, which is followed, stands at `head`."""
+        log = self._logs[topic]
+        if epoch == log.former:
+            self._ask(topic, log, now + HOLE_PATIENCE)
+            return ()
+        steps = self._change_epoch(topic, log, epoch) if epoch != log.epoch else []
+        if head > max(log.seen, log.offset):
+            log.seen = head
+            if log.due is None:
+                self._ask(topic, log, now + HOLE_PATIENCE)
+        return steps
+
+    def fill(self, fetched: Fetched, now: float) -> Sequence[Step]:
+        """Return what is to be delivered, now that a range of a log has come."""
+        topic = fetched.topic
+        log = self._logs.get(topic)
+        if log is None:
+            return ()
+        steps: list[Step] = []
+        if fetched.epoch != log.epoch:
+            steps += self._change_epoch(topic, log, fetched.epoch)
+        if fetched.first > log.offset + 1:
+            log.offset = fetched.first - 1
+            log.window = None
+            steps.append(Missed(topic, log.epoch, fetched.first, TRIMMED))
+        for entry in fetched.entries:
+            if entry.offset == log.offset + 1:
+                steps.append(log.move(entry))
+        log.seen = max(log.seen, fetched.head)
+        log.due = None
+        return steps + self._closed(topic, log, now)
+
+    def doubt(self, topics: Iterable[str], now: float) -> None:
+        """Have routers asked where these logs stand: something of them may have been lost."""
+        for topic in topics:
+            if (log := self._logs.get(topic)) is not None:
+                self._ask(topic, log, now)
+
+    def topics(self) -> list[str]:
+        """Return all that is followed."""
+        return list(self._logs)
+
+    def due(self, now: float, most: int) -> list[Wanted]:
+        """Return what is to be asked for now, `most` at a time; asked for again unless `fill` comes."""
+        wanted: list[Wanted] = []
+        self.due_at = None
+        for topic in list(self._open):
+            log = self._logs.get(topic)
+            if log is None or log.due is None:
+                del self._open[topic]
+                continue
+            if log.due <= now and len(wanted) < most:
+                log.due = now + ASK_AGAIN
+                wanted.append(Wanted(topic, log.offset))
+            if self.due_at is None or log.due < self.due_at:
+                self.due_at = log.due
+        return wanted
+
+    def _hold(self, topic: str, log: TopicLog, entry: Entry, now: float) -> None:
+        assert entry.offset is not None
+        if not log.held and log.due is None:
+            self.holes += 1
+        log.seen = max(log.seen, entry.offset)
+        if len(log.held) < MAX_HELD:
+            log.held[entry.offset] = entry
+        if log.due is None:
+            self._ask(topic, log, now + HOLE_PATIENCE)
+
+    def _ask(self, topic: str, log: TopicLog, at: float) -> None:
+        self._open[topic] = None
+        if log.due is None or log.due > at:
+            log.due = at
+        if self.due_at is None or log.due < self.due_at:
+            self.due_at = log.due
+
+    def _closed(self, topic: str, log: TopicLog, now: float | None = None) -> list[Step]:
+        """Return what was held and is next; ask on where something is missing still."""
+        steps: list[Step] = []
+        while (entry := log.held.pop(log.offset + 1, None)) is not None:
+            steps.append(log.move(entry))
+        if log.held:
+            log.held = {offset: entry for offset, entry in log.held.items() if offset > log.offset}
+        if log.seen <= log.offset:
+            log.due = None
+        elif log.due is None and now is not None:
+            self._ask(topic, log, now)
+        return steps
+
+    def _take_of_another_epoch(self, log: TopicLog, entry: Entry, now: float) -> Sequence[Step]:
+        if entry.epoch == log.former:
+            # Most likely it is late. Should it be us who are wrong, the log will tell: its word counts always.
+            self.duplicates += 1
+            self._ask(entry.topic, log, now + HOLE_PATIENCE)
+            return ()
+        return [*self._change_epoch(entry.topic, log, entry.epoch or ""), *self.take(entry, now)]
+
+    def _change_epoch(self, topic: str, log: TopicLog, epoch: str) -> list[Step]:
+        log.former, log.epoch = log.epoch, epoch
+        log.offset = log.seen = 0
+        log.held.clear()
+        log.window = None
+        log.due = None
+        return [Missed(topic, epoch, 1, EPOCH_CHANGED)]

@@ -1,0 +1,62 @@
+"""From a router's yes to a subscription that is live: what is told, what is sent of the past, and when ◆
+
+`topics` are a session's subscriptions, each with what it holds while it is joining, or with None once it is live.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from gateway.catchup import Beginning, Joining, Place, release_all
+from gateway.effects import CatchUp, Effect, GoLive, Leave, Replay, Send
+from gateway.pending import Pending
+from gateway.refusals import RETRY_AFTER, error, given, overrun, taken_back
+from shared.codes import ErrorCode
+from shared.envelopes import SubscribeAllowed
+from shared.frames import Gap, Subscribed
+
+Topics: TypeAlias = dict[str, Joining | None]
+
+
+def allowed(topics: Topics, reply: SubscribeAllowed, pending: Pending) -> list[Effect]:
+    """Begin what a router allows: at once, or where there is a log with a look at what is missing."""
+    topic, joining = pending.topic, pending.joining
+    if joining is None or topics.get(topic) is not joining:
+        return [taken_back(pending.id, topic)]
+    if reply.epoch is not None and reply.offset is not None:
+        head = Place(reply.epoch, reply.offset)
+        return [CatchUp(pending.id, topic, joining, head, pending.since, pending.tail)]
+    if joining.overflowed:
+        return [overrun(topic)]
+    return [Send(Subscribed(pending.id, topic, recovered=given(reply.recovered))), *live(topics, topic, joining)]
+
+
+def caught_up(topics: Topics, request: int, topic: str, joining: Joining, beginning: Beginning) -> list[Effect]:
+    """Begin a subscription with what was found of its past."""
+    if topics.get(topic) is not joining:
+        return [taken_back(request, topic)]
+    if joining.overflowed:
+        return [overrun(topic)]
+    epoch, offset = beginning.place
+    joining.know(epoch, beginning.known)
+    gap = [] if beginning.missed is None else [Send(Gap(*beginning.missed))]
+    subscribed = Send(Subscribed(request, topic, epoch, offset, given(beginning.recovered)))
+    return [subscribed, *gap, Replay(topic, joining, beginning.past)]
+
+
+def not_caught_up(topics: Topics, request: int, topic: str, joining: Joining) -> list[Effect]:
+    """Refuse a subscription whose past cannot be looked for just now."""
+    if topics.get(topic) is not joining:
+        return [taken_back(request, topic)]
+    del topics[topic]
+    reason = f"what you missed of {topic} cannot be read just now"
+    return [error(request, ErrorCode.UNAVAILABLE, reason, RETRY_AFTER), Leave(topic, joining)]
+
+
+def live(topics: Topics, topic: str, joining: Joining) -> list[Effect]:
+    """Let a subscription, which is joining, go live: its past is sent."""
+    if joining.overflowed:
+        return [overrun(topic)]
+    joining.entries = release_all((other for other in topics.values() if other is not None), topic)
+    topics[topic] = None
+    return [GoLive(topic, joining)]
