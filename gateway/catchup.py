@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from gateway.logs import EPOCH_CHANGED, TRIMMED, Missed, Step
-from gateway.window import MAX_ENTRIES, Kept
+from gateway.window import MAX_BYTES, MAX_ENTRIES, Kept
 from shared.envelopes import Entry
 from shared.frames import Since
 from shared.topics import matches
@@ -34,20 +34,19 @@ class Joining:
     the session is closed as a slow one and comes back.
     """
 
-    __slots__ = ("_bytes", "_epoch", "_known", "base", "entries", "overflowed")
+    __slots__ = ("_bytes", "_known", "base", "entries", "overflowed")
 
     def __init__(self) -> None:
         self.entries: list[Step] = []
         self.overflowed = False
         self.base: Place | None = None
         """The place in the topic's log after which `entries` begin; None where that is not known yet."""
-        self._epoch = ""
-        self._known = 0
+        self._known: dict[str, Place] = {}
         self._bytes = 0
 
-    def know(self, epoch: str, offset: int) -> None:
-        """Note that the client has everything up to an offset: it is not given what is held of that."""
-        self._epoch, self._known = epoch, offset
+    def know(self, topic: str, place: Place) -> None:
+        """Note that the client has everything of `topic` up to a place: it is not given what is held of that."""
+        self._known[topic] = place
 
     def hold(self, entry: Step) -> None:
         """Keep an entry for later."""
@@ -70,7 +69,8 @@ class Joining:
         return released
 
     def _is_known(self, entry: Step) -> bool:
-        return entry.epoch == self._epoch and entry.offset is not None and entry.offset <= self._known
+        place = self._known.get(entry.topic)
+        return place is not None and entry.epoch == place.epoch and (entry.offset or 0) <= place.offset
 
 
 def release_all(joinings: Iterable[Joining], pattern: str) -> list[Step]:
@@ -81,10 +81,10 @@ def release_all(joinings: Iterable[Joining], pattern: str) -> list[Step]:
     return list({id(entry): entry for joining in joinings for entry in joining.release(pattern)}.values())
 
 
-def place_before(joining: Joining) -> Place | None:
-    """Return the place before the first that is held, None where none is that has one."""
+def place_before(joining: Joining, topic: str) -> Place | None:
+    """Return the place before the first of `topic` that is held, None where none is that has one."""
     for step in joining.entries:
-        if step.epoch is not None and step.offset is not None:
+        if step.topic == topic and step.epoch is not None and step.offset is not None:
             return Place(step.epoch, step.offset - 1)
     return None
 
@@ -100,16 +100,13 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """How a subscription begins: after `place` comes the gap `missed`, if any, then `past`, then what is live.
+    """How a topic of a subscription begins: after `place` the gap `missed`, if any, then `past`, then what is live."""
 
-    Of what is live the client has everything up to the offset `known`.
-    """
-
+    topic: str
     place: Place
     recovered: bool | None = None
     missed: Missed | None = None
     past: Sequence[Kept] = ()
-    known: int = 0
 
 
 def decide(since: Since | None, tail: int, base: Place) -> Decision:
@@ -130,17 +127,51 @@ def decide(since: Since | None, tail: int, base: Place) -> Decision:
     return Decision(since.offset, recovered=True)
 
 
-def begin(topic: str, since: Since | None, base: Place, decision: Decision, past: Sequence[Kept] | None) -> Beginning:
-    """Say how the subscription begins, with the `past` that was found; None: it cannot be found any more."""
-    known = since.offset or 0 if since is not None and since.epoch == base.epoch else 0
+def begin(
+    topic: str, since: Since | None, base: Place, decision: Decision, past: Sequence[Kept] | None
+) -> Beginning:
+    """Say how a topic begins, with the `past` that was found; None: it cannot be found any more."""
     if decision.lost is not None or past is None:
         missed = Missed(topic, base.epoch, base.offset + 1, decision.lost or TRIMMED)
-        return Beginning(base) if decision.recovered is None else Beginning(base, False, missed)
+        return Beginning(topic, base) if decision.recovered is None else Beginning(topic, base, False, missed)
     if decision.after is None:
-        return Beginning(Place(base.epoch, max(known, base.offset)), decision.recovered, known=known)
+        # A client may know more than this gateway does, of which the rest is on its way.
+        known = (since.offset or 0) if since is not None and since.epoch == base.epoch else 0
+        return Beginning(topic, Place(base.epoch, max(known, base.offset)), decision.recovered)
     first = past[0].entry.offset if past else base.offset + 1
-    assert first is not None
+    assert first is not None, "what is in a window has an offset"
+    place = Place(base.epoch, first - 1)
     if first > decision.after + 1 and decision.recovered:
-        place = Place(base.epoch, first - 1)
-        return Beginning(place, False, Missed(topic, base.epoch, first, TRIMMED), past)
-    return Beginning(Place(base.epoch, first - 1), decision.recovered, None, past)
+        return Beginning(topic, place, False, Missed(topic, base.epoch, first, TRIMMED), past)
+    return Beginning(topic, place, decision.recovered, None, past)
+
+
+def begin_unknown(topic: str, at: int, base: Place, past: Sequence[Kept] | None) -> Beginning:
+    """Say how a topic begins of which the client knows nothing but that it had all of it before the time `at`.
+
+    `at` is milliseconds since 1970, and so is that of each message.
+    """
+    if past is None:
+        return Beginning(topic, base, False, Missed(topic, base.epoch, base.offset + 1, TRIMMED))
+    news = [kept for kept in past if kept.entry.at >= at]
+    first = news[0].entry.offset if news else base.offset + 1
+    assert first is not None, "what is in a window has an offset"
+    place = Place(base.epoch, first - 1)
+    if len(news) == len(past) and first > 1:
+        return Beginning(topic, place, False, Missed(topic, base.epoch, first, TRIMMED), news)
+    return Beginning(topic, place, True, None, news)
+
+
+def within_bounds(beginnings: Iterable[Beginning]) -> list[Beginning]:
+    """Return the same with no more past than one subscription is given; topics beyond begin with a gap."""
+    fitting: list[Beginning] = []
+    entries = size = 0
+    for one in beginnings:
+        entries += len(one.past)
+        size += sum(len(kept.entry.payload) for kept in one.past)
+        if one.past and (entries > MAX_ENTRIES or size > MAX_BYTES):
+            last = one.past[-1].entry.offset or 0
+            place = Place(one.place.epoch, last)
+            one = Beginning(one.topic, place, False, Missed(one.topic, place.epoch, last + 1, TRIMMED))
+        fitting.append(one)
+    return fitting

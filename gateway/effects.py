@@ -12,7 +12,7 @@ from typing import TypeAlias
 from gateway.catchup import Joining, Place
 from gateway.window import Kept
 from shared.codes import CloseCode
-from shared.envelopes import AnyRequest, HistoryRead
+from shared.envelopes import AnyRequest, Head, HistoryRead
 from shared.frames import ServerFrame, Since
 
 
@@ -39,6 +39,8 @@ class Join:
     topic: str
     joining: Joining
     ask: Ask
+    at: int | None = None
+    """When somebody heard the pattern last, in milliseconds since 1970; the request carries how long ago that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,17 @@ class CatchUp:
     head: Place
     since: Since | None
     tail: int
+
+
+@dataclass(frozen=True, slots=True)
+class CatchUpAll:
+    """Find what is missing of every topic of `heads`, those under a pattern that grew since somebody left off."""
+
+    request: int
+    pattern: str
+    joining: Joining
+    heads: Sequence[Head]
+    since: Since
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,5 +130,6 @@ class End:
 
 
 Effect: TypeAlias = (
-    Send | SendHistory | Ask | Join | CatchUp | Replay | GoLive | Leave | Identify | TakeEarly | Count | End
-)
+    Send | SendHistory | Ask | Identify | TakeEarly | Count | End
+    | Join | CatchUp | CatchUpAll | Replay | GoLive | Leave
+)  # fmt: skip

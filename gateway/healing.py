@@ -137,7 +137,7 @@ class Healer:
         Returns the place after which what `joining` holds begins.
         """
         log = self.logs.of(topic)
-        base = joining.base or place_before(joining) or (head if log is None else Place(log.epoch, log.offset))
+        base = joining.base or place_before(joining, topic) or (head if log is None else Place(log.epoch, log.offset))
         if log is None:
             log = self.logs.begin(topic, *base)
         self._deliver(topic, self.logs.expect(topic, *head, monotonic()))

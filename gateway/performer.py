@@ -8,12 +8,13 @@ from functools import partial
 from gateway import journal, subscribing
 from gateway.admission import Admission
 from gateway.binder import SlotBinder
-from gateway.catchup import Joining, begin, decide
+from gateway.catchup import Joining
 from gateway.counters import Counters
 from gateway.deadlines import RequestDeadlines
 from gateway.effects import (
     Ask,
     CatchUp,
+    CatchUpAll,
     Count,
     Effect,
     End,
@@ -29,13 +30,15 @@ from gateway.effects import (
 from gateway.fanout import Fanout, Holder
 from gateway.healing import Healer
 from gateway.replay import Replays
+from gateway.resuming import Resuming
 from gateway.states import State
 from gateway.transports.websocket import Connection
 from gateway.uplink import Uplink
 from gateway.wheel import Wheel
 from gateway.window import Kept
-from shared.clock import monotonic
+from shared.clock import monotonic, wall
 from shared.codes import CloseCode
+from shared.envelopes import SubscribeRequest
 from shared.frames import Error
 
 CLOSE_TIMEOUT = 5.0
@@ -59,6 +62,7 @@ class Performer:
         self._fanout = fanout
         self._healer = healer
         self._replays = Replays(fanout.send, counters)
+        self._resuming = Resuming(healer, self.perform, counters)
         self._uplink = uplink
         self._binder = binder
         self._deadlines = deadlines
@@ -77,13 +81,17 @@ class Performer:
                     if isinstance(frame, Error):
                         self._note_refusal(connection, frame)
                     self._fanout.send(connection, connection.dialect.encode(frame))
-                case Join(topic, joining, ask):
+                case Join(topic, joining, ask, at):
                     self._deadlines.add(connection.session.number, ask.request.id)
+                    if at is not None and isinstance(ask.request, SubscribeRequest):
+                        ask.request.within = max(0.0, wall() - at / 1000)
                     joining.base = self._healer.place_of(topic)
                     self._fanout.joining.add(topic, Holder(connection, joining))
                     self._binder.need(topic, partial(self._ask_if_open, connection, ask))
                 case CatchUp():
-                    self._catch_up(connection, effect)
+                    self._resuming.catch_up(connection, effect)
+                case CatchUpAll():
+                    self._resuming.catch_up_all(connection, effect)
                 case Replay(topic, joining, past):
                     self._replay(connection, topic, joining, past)
                 case SendHistory(request, read):
@@ -127,29 +135,6 @@ class Performer:
         for effect in connection.session.end():
             if isinstance(effect, Leave):
                 self._leave(connection, effect.topic, effect.joining)
-
-    def _catch_up(self, connection: Connection, wanted: CatchUp) -> None:
-        """Find what a subscription has missed, and tell its session."""
-        request, topic, joining = wanted.request, wanted.topic, wanted.joining
-        base = self._healer.join(topic, joining, wanted.head)
-        decision = decide(wanted.since, wanted.tail, base)
-
-        def found(past: Sequence[Kept] | None, looked: bool) -> None:
-            session = connection.session
-            if session.has_ended:
-                return
-            if looked:
-                beginning = begin(topic, wanted.since, base, decision, past)
-                if beginning.recovered is not None:
-                    self._counters.resumed[str(beginning.recovered).lower()] += 1
-                self.perform(connection, subscribing.caught_up(session.topics, request, topic, joining, beginning))
-            else:
-                self.perform(connection, subscribing.not_caught_up(session.topics, request, topic, joining))
-
-        if decision.after is None:
-            found((), True)
-        else:
-            self._healer.fetch(topic, decision.after, base.offset, found)
 
     def _replay(self, connection: Connection, topic: str, joining: Joining, past: Sequence[Kept]) -> None:
         topics = connection.session.topics

@@ -38,7 +38,7 @@ from gateway.refusals import (
 from gateway.states import Event, IllegalTransition, State, after
 from shared import envelopes, frames
 from shared.codes import CloseCode, ErrorCode
-from shared.topics import is_pattern, is_topic
+from shared.topics import has_wildcard, is_pattern, is_topic
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,10 +305,13 @@ class Session:
         if len(self.topics) >= self._limits.max_subscriptions:
             reason = f"a connection may have {self._limits.max_subscriptions} subscriptions"
             return [error(frame.id, ErrorCode.FORBIDDEN, reason), Count("too_many_subscriptions")]
+        if frame.tail and has_wildcard(topic):
+            return [error(frame.id, ErrorCode.BAD_REQUEST, f"tail needs one topic, and {topic} is a pattern")]
         joining = self.topics[topic] = Joining()
         number = self._await(Pending(Asked.SUBSCRIBE, frame.id, topic, joining, frame.from_, frame.tail or 0))
         request = envelopes.SubscribeRequest(self.number, number, 0, topic, frame.from_ is not None)
-        return [Join(topic, joining, Ask(topic, request, self.grant))]
+        at = frame.from_.at if frame.from_ is not None and has_wildcard(topic) else None
+        return [Join(topic, joining, Ask(topic, request, self.grant), at)]
 
     def _history(self, frame: frames.History) -> list[Effect]:
         if not is_topic(frame.topic):

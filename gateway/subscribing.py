@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
-from gateway.catchup import Beginning, Joining, Place, release_all
-from gateway.effects import CatchUp, Effect, GoLive, Leave, Replay, Send
+from gateway.catchup import Beginning, Joining, Place, release_all, within_bounds
+from gateway.effects import CatchUp, CatchUpAll, Effect, GoLive, Leave, Replay, Send
 from gateway.pending import Pending
 from gateway.refusals import RETRY_AFTER, error, given, overrun, taken_back
 from shared.codes import ErrorCode
@@ -26,6 +27,8 @@ def allowed(topics: Topics, reply: SubscribeAllowed, pending: Pending) -> list[E
     if reply.epoch is not None and reply.offset is not None:
         head = Place(reply.epoch, reply.offset)
         return [CatchUp(pending.id, topic, joining, head, pending.since, pending.tail)]
+    if reply.heads is not None and pending.since is not None and pending.since.at is not None:
+        return [CatchUpAll(pending.id, topic, joining, reply.heads, pending.since)]
     if joining.overflowed:
         return [overrun(topic)]
     return [Send(Subscribed(pending.id, topic, recovered=given(reply.recovered))), *live(topics, topic, joining)]
@@ -37,11 +40,26 @@ def caught_up(topics: Topics, request: int, topic: str, joining: Joining, beginn
         return [taken_back(request, topic)]
     if joining.overflowed:
         return [overrun(topic)]
-    epoch, offset = beginning.place
-    joining.know(epoch, beginning.known)
-    gap = [] if beginning.missed is None else [Send(Gap(*beginning.missed))]
-    subscribed = Send(Subscribed(request, topic, epoch, offset, given(beginning.recovered)))
-    return [subscribed, *gap, Replay(topic, joining, beginning.past)]
+    subscribed = Send(Subscribed(request, topic, *beginning.place, given(beginning.recovered)))
+    return [subscribed, *_gaps(joining, [beginning]), Replay(topic, joining, beginning.past)]
+
+
+def all_caught_up(
+    topics: Topics, request: int, pattern: str, joining: Joining, beginnings: Sequence[Beginning]
+) -> list[Effect]:
+    """Begin the subscription to a pattern with what was found of the past of its topics.
+
+    Topics for whose past there is no room are begun with a gap.
+    """
+    if topics.get(pattern) is not joining:
+        return [taken_back(request, pattern)]
+    if joining.overflowed:
+        return [overrun(pattern)]
+    fitting = within_bounds(beginnings)
+    recovered = all(beginning.recovered for beginning in fitting)
+    past = [kept for beginning in fitting for kept in beginning.past]
+    subscribed = Send(Subscribed(request, pattern, recovered=recovered))
+    return [subscribed, *_gaps(joining, fitting), Replay(pattern, joining, past)]
 
 
 def not_caught_up(topics: Topics, request: int, topic: str, joining: Joining) -> list[Effect]:
@@ -51,6 +69,13 @@ def not_caught_up(topics: Topics, request: int, topic: str, joining: Joining) ->
     del topics[topic]
     reason = f"what you missed of {topic} cannot be read just now"
     return [error(request, ErrorCode.UNAVAILABLE, reason, RETRY_AFTER), Leave(topic, joining)]
+
+
+def _gaps(joining: Joining, beginnings: Sequence[Beginning]) -> list[Send]:
+    for beginning in beginnings:
+        if not beginning.past:
+            joining.know(beginning.topic, beginning.place)
+    return [Send(Gap(*beginning.missed)) for beginning in beginnings if beginning.missed is not None]
 
 
 def live(topics: Topics, topic: str, joining: Joining) -> list[Effect]:

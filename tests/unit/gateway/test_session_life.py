@@ -30,7 +30,7 @@ ids = st.integers(0, 5)
 topics = st.sampled_from(["a", "a.b", "a.*", "#", "not a topic", ""])
 frame = st.one_of(
     st.builds(frames.Connect, ids, st.sampled_from(["", "token"])),
-    st.builds(frames.Subscribe, ids, topics, st.none() | st.just(frames.Position("e", 1))),
+    st.builds(frames.Subscribe, ids, topics, st.none() | st.just(frames.Since("e", 1))),
     st.builds(frames.Subscribe, ids, topics),
     st.builds(frames.Unsubscribe, ids, topics),
     st.builds(frames.Publish, ids, topics, st.just(Raw(b"1"))),

@@ -11,7 +11,7 @@ from websockets.frames import Frame
 from websockets.streams import StreamReader
 
 from gateway.codecs import DIALECTS, Dialect, json, msgpack
-from shared.envelopes import HistoryRead, Encoding, Entry
+from shared.envelopes import Encoding, Entry, HistoryRead
 from shared.frames import Connected, Error, Ping, Subscribed
 
 both = pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.subprotocol)

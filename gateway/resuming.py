@@ -1,0 +1,100 @@
+"""Finds what those who come back have missed, and tells their sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from gateway import subscribing
+from gateway.catchup import Beginning, Decision, Place, begin, begin_unknown, decide
+from gateway.counters import Counters
+from gateway.effects import CatchUp, CatchUpAll, Effect
+from gateway.healing import Healer
+from gateway.transports.websocket import Connection
+from gateway.window import MAX_ENTRIES, Kept
+from shared.envelopes import Head
+from shared.frames import Since
+
+
+class Resuming:
+    """See above. `perform` does what a session decides."""
+
+    def __init__(
+        self, healer: Healer, perform: Callable[[Connection, Iterable[Effect]], None], counters: Counters
+    ) -> None:
+        self._healer = healer
+        self._perform = perform
+        self._counters = counters
+
+    def catch_up(self, connection: Connection, wanted: CatchUp) -> None:
+        """Find what is missing of one topic."""
+        request, topic, joining = wanted.request, wanted.topic, wanted.joining
+        base = self._healer.join(topic, joining, wanted.head)
+        decision = decide(wanted.since, wanted.tail, base)
+
+        def found(past: Sequence[Kept] | None, looked: bool) -> None:
+            topics = connection.session.topics
+            if connection.session.has_ended:
+                return
+            if looked:
+                beginning = begin(topic, wanted.since, base, decision, past)
+                self._count(beginning.recovered)
+                self._perform(connection, subscribing.caught_up(topics, request, topic, joining, beginning))
+            else:
+                self._perform(connection, subscribing.not_caught_up(topics, request, topic, joining))
+
+        self._look(topic, decision, base, found)
+
+    def catch_up_all(self, connection: Connection, wanted: CatchUpAll) -> None:
+        """Find what is missing of each of a pattern's topics."""
+        request, pattern, joining = wanted.request, wanted.pattern, wanted.joining
+        beginnings: list[Beginning] = []
+        failed = False
+
+        def finish() -> None:
+            topics = connection.session.topics
+            if connection.session.has_ended:
+                return
+            if failed:
+                self._perform(connection, subscribing.not_caught_up(topics, request, pattern, joining))
+                return
+            self._count(all(beginning.recovered for beginning in beginnings))
+            self._perform(connection, subscribing.all_caught_up(topics, request, pattern, joining, beginnings))
+
+        def found(beginning: Beginning, looked: bool) -> None:
+            nonlocal failed
+            failed = failed or not looked
+            beginnings.append(beginning)
+            if len(beginnings) == len(wanted.heads):
+                finish()
+
+        if not wanted.heads:
+            finish()
+        for head in wanted.heads:
+            base = self._healer.join(head.topic, joining, Place(head.epoch, head.offset))
+            self._look_at(head, wanted.since, base, found)
+
+    def _look_at(self, head: Head, since: Since, base: Place, found: Callable[[Beginning, bool], None]) -> None:
+        topic = head.topic
+        position = (since.topics or {}).get(topic)
+        if position is not None:
+            known = Since(position.epoch, position.offset)
+            decision = decide(known, 0, base)
+            self._look(
+                topic, decision, base, lambda past, looked: found(begin(topic, known, base, decision, past), looked)
+            )
+            return
+        at = since.at or 0
+        decision = Decision(max(0, base.offset - MAX_ENTRIES) if base.offset else None)
+        self._look(topic, decision, base, lambda past, looked: found(begin_unknown(topic, at, base, past), looked))
+
+    def _look(
+        self, topic: str, decision: Decision, base: Place, found: Callable[[Sequence[Kept] | None, bool], None]
+    ) -> None:
+        if decision.after is None:
+            found((), True)
+        else:
+            self._healer.fetch(topic, decision.after, base.offset, found)
+
+    def _count(self, recovered: bool | None) -> None:
+        if recovered is not None:
+            self._counters.resumed[str(recovered).lower()] += 1
