@@ -1,0 +1,295 @@
+"""Keeps every topic whole: holes, what was lost while the broker was away, and crowds that come back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pytest
+
+from gateway import healing as room
+from gateway.catchup import Joining, Place
+from gateway.codecs import DIALECTS
+from gateway.counters import Counters
+from gateway.effects import Ask
+from gateway.fanout import Fanout, Holder
+from gateway.healing import SESSION, Healer
+from gateway.window import MAX_ENTRIES, Kept
+from shared.bus.port import BusState
+from shared.envelopes import Encoding, Entry, Fetched, FetchRequest, Refused
+from tests.support.eventually import eventually
+
+JSON = DIALECTS[0]
+
+
+class Receiver:
+    """A connection that keeps what it is told."""
+
+    dialect = JSON
+
+    def __init__(self) -> None:
+        self.chunks: list[bytes] = []
+
+    def push(self, chunk: bytes) -> bool:
+        self.chunks.append(chunk)
+        return False
+
+    def flush(self) -> None: ...
+
+    @property
+    def heard(self) -> list[Any]:
+        """The offset of each message, and the cause of each gap."""
+        frames = [msgspec.json.decode(chunk[chunk.index(b"{") :]) for chunk in self.chunks]
+        return [frame.get("cause", frame["offset"]) for frame in frames]
+
+
+class House:
+    """A healer, its fan-out, and what it asks."""
+
+    def __init__(self) -> None:
+        self.counters = Counters()
+        self.fanout = Fanout(DIALECTS, self.counters, max_interval=0.0)
+        self.asked: list[FetchRequest] = []
+        self.healer = Healer(self.fanout, self._ask, self.counters)
+
+    def _ask(self, ask: Ask) -> None:
+        assert isinstance(ask.request, FetchRequest)
+        assert (ask.key, ask.request.session) == (ask.request.topic, SESSION)
+        self.asked.append(ask.request)
+
+    def listener(self, pattern: str = "a") -> Receiver:
+        receiver = Receiver()
+        self.fanout.live.add(pattern, receiver)
+        return receiver
+
+    def come(self, *offsets: int, topic: str = "a", epoch: str = "e") -> None:
+        for offset in offsets:
+            self.healer.take(entry(offset, topic, epoch))
+
+    def answer(self, *offsets: int, head: int, first: int = 1, topic: str = "a", epoch: str = "e") -> None:
+        entries = [entry(offset, topic, epoch) for offset in offsets]
+        self.healer.answer(Fetched(SESSION, 1, topic, epoch, head, first, entries))
+
+    def fetch(self, after: int, upto: int) -> list[tuple[list[int | None] | None, bool]]:
+        """What somebody who asks for a range is told, once he is."""
+        told: list[tuple[list[int | None] | None, bool]] = []
+
+        def then(found: Sequence[Kept] | None, looked: bool) -> None:
+            told.append((None if found is None else [kept.entry.offset for kept in found], looked))
+
+        self.healer.fetch("a", after, upto, then)
+        return told
+
+
+def entry(offset: int, topic: str = "a", epoch: str = "e") -> Entry:
+    return Entry(topic, str(offset).encode(), Encoding.JSON, 0, epoch=epoch, offset=offset)
+
+
+@pytest.fixture
+async def house() -> House:
+    return House()
+
+
+async def test_what_has_no_offset_passes_as_it_comes(house: House) -> None:
+    listener = house.listener()
+    house.healer.take(Entry("a", b"1", Encoding.JSON, 0))
+    assert len(listener.chunks) == 1
+    assert len(house.healer.logs) == 0
+
+
+async def test_duplicates_stay_out_and_order_is_kept(house: House) -> None:
+    listener = house.listener()
+    house.come(1, 1, 3, 2, 3)
+    assert listener.heard == [1, 2, 3]
+
+
+async def test_a_hole_that_stays_is_asked_for_and_healed(house: House) -> None:
+    listener = house.listener()
+    house.come(1, 4)
+    await eventually(lambda: house.asked)
+    assert (house.asked[0].topic, house.asked[0].after) == ("a", 1)
+    house.answer(2, 3, 4, head=4)
+    assert listener.heard == [1, 2, 3, 4]
+    assert house.counters.healed == 3
+
+
+async def test_a_hole_that_closes_by_itself_is_not_asked_for(house: House) -> None:
+    listener = house.listener()
+    house.come(1, 3, 2)
+    house.come(5)
+    await eventually(lambda: house.asked)
+    assert [request.after for request in house.asked] == [3]
+    assert listener.heard == [1, 2, 3]
+
+
+async def test_what_no_log_has_any_more_is_announced_and_counted(house: House) -> None:
+    listener = house.listener()
+    house.come(1, 5)
+    house.answer(5, head=5, first=5)
+    assert listener.heard == [1, "trimmed", 5]
+    assert house.counters.gaps == {"trimmed": 1}
+
+
+async def test_a_topic_that_nobody_hears_is_not_followed(house: House) -> None:
+    house.come(1)
+    assert len(house.healer.logs) == 0
+    listener = house.listener()
+    house.come(5)
+    house.fanout.live.remove("a", listener)
+    house.come(6)
+    assert len(house.healer.logs) == 0
+
+
+async def test_when_the_broker_is_back_routers_are_asked_about_every_log(house: House) -> None:
+    house.listener("#")
+    house.come(3, topic="a")
+    house.come(7, topic="b")
+    house.healer.bus_changed(BusState.READY, "")
+    assert house.healer.logs.due_at is None, "it was not away"
+    house.healer.bus_changed(BusState.AWAY, "")
+    house.healer.bus_changed(BusState.READY, "")
+    await eventually(lambda: len(house.asked) == 2)
+    assert {(request.topic, request.after) for request in house.asked} == {("a", 3), ("b", 7)}
+
+
+async def test_a_log_that_is_quiet_is_looked_at_now_and_then(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "LOOK", 0.01)
+    listener = house.listener()
+    house.come(1)
+    house.healer.start()
+    await eventually(lambda: house.asked)
+    house.answer(2, head=2)
+    assert listener.heard == [1, 2], "lost, and nothing came after it"
+    house.fanout.live.remove("a", listener)
+    await eventually(lambda: len(house.healer.logs) == 0)
+    house.healer.stop()
+
+
+async def test_one_read_serves_a_whole_crowd(house: House) -> None:
+    house.listener()
+    house.come(8)
+    first, second = house.fetch(4, 8), house.fetch(6, 8)
+    assert len(house.asked) == 1
+    assert (house.asked[0].after, house.asked[0].limit) == (4, MAX_ENTRIES)
+    house.come(9)
+    house.answer(5, 6, 7, 8, head=8)
+    assert (first, second) == ([([5, 6, 7, 8], True)], [([7, 8], True)])
+    late = house.fetch(5, 9)
+    assert late == [([6, 7, 8, 9], True)], "what came meanwhile is there, too, and nobody is asked"
+    assert len(house.asked) == 1
+
+
+async def test_somebody_who_was_away_longer_has_it_read_anew(house: House) -> None:
+    house.listener()
+    house.come(8)
+    first, longer = house.fetch(6, 8), house.fetch(2, 8)
+    assert [request.after for request in house.asked] == [6, 2]
+    house.answer(7, 8, head=8)
+    assert first == longer == []
+    house.answer(3, 4, 5, 6, 7, 8, head=8)
+    assert (first, longer) == ([([7, 8], True)], [([3, 4, 5, 6, 7, 8], True)])
+
+
+async def test_a_past_that_comes_in_parts_is_put_together(house: House) -> None:
+    house.listener()
+    house.come(8)
+    told = house.fetch(2, 8)
+    house.answer(3, 4, 5, head=8)
+    assert [request.after for request in house.asked] == [2, 5]
+    house.answer(6, 7, 8, head=8)
+    assert told == [([3, 4, 5, 6, 7, 8], True)]
+
+
+async def test_a_past_that_was_trimmed_is_given_as_far_as_it_is_there(house: House) -> None:
+    house.listener()
+    house.come(8)
+    part, nothing = house.fetch(2, 8), house.fetch(3, 4)
+    house.answer(6, 7, 8, head=8, first=6)
+    assert part == [([6, 7, 8], True)]
+    assert nothing == [([], True)]
+
+
+async def test_what_is_read_beyond_the_present_is_delivered(house: House) -> None:
+    listener = house.listener()
+    house.come(8)
+    told = house.fetch(6, 8)
+    house.answer(7, 8, 9, head=9)
+    assert listener.heard == [8, 9]
+    assert told == [([7, 8], True)]
+    house.come(9)
+    assert listener.heard == [8, 9]
+
+
+async def test_a_past_in_another_epoch_is_lost(house: House) -> None:
+    listener = house.listener()
+    house.come(8)
+    told = house.fetch(6, 8)
+    house.answer(1, head=1, epoch="f")
+    assert told == [(None, True)]
+    assert listener.heard == [8, "epoch_changed", 1]
+
+
+async def test_a_past_that_nobody_can_read_is_given_up_in_time(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "LOOK", 0.01)
+    monkeypatch.setattr(room, "RANGE_TIMEOUT", 0.05)
+    house.listener()
+    house.come(8)
+    told = house.fetch(6, 8)
+    house.healer.answer(Refused(SESSION, 1, "unavailable", "away"))
+    house.healer.start()
+    await eventually(lambda: told == [(None, False)])
+    house.healer.stop()
+
+
+async def test_a_window_goes_when_it_has_not_been_needed_for_a_while(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "LOOK", 0.01)
+    monkeypatch.setattr(room, "WINDOW_KEPT", 0.05)
+    house.listener()
+    house.come(8)
+    house.fetch(6, 8)
+    house.answer(7, 8, head=8)
+    log = house.healer.logs.of("a")
+    assert log is not None
+    assert log.window is not None
+    house.healer.start()
+    await eventually(lambda: log.window is None)
+    house.healer.stop()
+
+
+async def test_a_subscription_begins_where_what_it_holds_begins(house: House) -> None:
+    joining = Joining()
+    house.fanout.joining.add("a", Holder(Receiver(), joining))
+    house.come(6)
+    assert house.healer.join("a", joining, Place("e", 6)) == Place("e", 5)
+
+
+async def test_a_subscription_to_what_nobody_follows_begins_at_the_head(house: House) -> None:
+    joining = Joining()
+    assert house.healer.place_of("a") is None
+    assert house.healer.join("a", joining, Place("e", 6)) == Place("e", 6)
+    house.fanout.joining.add("a", Holder(Receiver(), joining))
+    house.come(7)
+    assert [step.offset for step in joining.entries] == [7]
+
+
+async def test_a_subscription_to_what_others_hear_begins_where_they_are(house: House) -> None:
+    listener = house.listener()
+    house.come(4)
+    joining = Joining()
+    joining.base = house.healer.place_of("a")
+    assert house.healer.join("a", joining, Place("e", 6)) == Place("e", 4)
+    await eventually(lambda: house.asked)
+    assert house.asked[0].after == 4, "5 and 6 are there, and may be lost"
+    house.answer(5, 6, head=6)
+    assert listener.heard == [4, 5, 6]
+
+
+async def test_what_is_known_of_a_topic_that_nobody_heard_for_a_while_is_forgotten(house: House) -> None:
+    listener = house.listener()
+    house.come(4)
+    house.fanout.live.remove("a", listener)
+    assert house.healer.place_of("a") is None
+    assert len(house.healer.logs) == 0

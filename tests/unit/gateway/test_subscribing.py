@@ -1,0 +1,121 @@
+"""From a router's yes to a subscription that is live."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import to_builtins
+
+from gateway.catchup import MAX_HELD_ENTRIES, Beginning, Joining, Place
+from gateway.effects import CatchUp, CatchUpAll, Effect, End, GoLive, Leave, Replay, Send
+from gateway.logs import TRIMMED, Missed
+from gateway.pending import Asked, Pending
+from gateway.subscribing import Topics, all_caught_up, allowed, caught_up, live, not_caught_up
+from gateway.window import Kept
+from shared.codes import CloseCode
+from shared.envelopes import Encoding, Entry, Head, SubscribeAllowed
+from shared.frames import Since
+
+PLACE = Place("e", 7)
+
+
+def entry(offset: int, topic: str = "a") -> Entry:
+    return Entry(topic, b"1", Encoding.JSON, 0, epoch="e", offset=offset)
+
+
+def joined(pattern: str = "a", since: Since | None = None, tail: int = 0) -> tuple[Topics, Joining, Pending]:
+    joining = Joining()
+    return {pattern: joining}, joining, Pending(Asked.SUBSCRIBE, 9, pattern, joining, since, tail)
+
+
+def sent(effects: list[Effect]) -> list[dict[str, Any]]:
+    return [to_builtins(effect.frame) for effect in effects if isinstance(effect, Send)]
+
+
+def test_a_topic_with_a_log_is_caught_up_with_first() -> None:
+    topics, joining, pending = joined(since=Since("e", 4), tail=2)
+    effects = allowed(topics, SubscribeAllowed(5, 1, "a", "e", 7), pending)
+    assert effects == [CatchUp(9, "a", joining, PLACE, Since("e", 4), 2)]
+
+
+def test_a_pattern_is_caught_up_with_where_it_is_known_what_grew() -> None:
+    heads = (Head("a.b", "e", 7),)
+    topics, joining, pending = joined("a.*", Since(at=5))
+    effects = allowed(topics, SubscribeAllowed(5, 1, "a.*", heads=heads), pending)
+    assert effects == [CatchUpAll(9, "a.*", joining, heads, Since(at=5))]
+
+
+def test_a_pattern_of_which_that_is_not_known_is_not_recovered() -> None:
+    topics, joining, pending = joined("a.*", Since(at=5))
+    effects = allowed(topics, SubscribeAllowed(5, 1, "a.*", recovered=False), pending)
+    assert sent(effects) == [{"type": "subscribed", "id": 9, "topic": "a.*", "recovered": False}]
+    assert effects[1:] == [GoLive("a.*", joining)]
+
+
+def test_subscribed_comes_first_then_the_gap_then_the_past() -> None:
+    topics, joining, _ = joined()
+    past = [Kept(entry(7))]
+    beginning = Beginning("a", Place("e", 6), False, Missed("a", "e", 7, TRIMMED), past)
+    effects = caught_up(topics, 9, "a", joining, beginning)
+    assert sent(effects) == [
+        {"type": "subscribed", "id": 9, "topic": "a", "epoch": "e", "offset": 6, "recovered": False},
+        {"type": "gap", "topic": "a", "epoch": "e", "offset": 7, "cause": "trimmed"},
+    ]
+    assert effects[-1] == Replay("a", joining, past)
+    assert topics == {"a": joining}, "live only when the past is sent"
+
+
+def test_what_a_client_has_already_is_not_sent_again_when_it_goes_live() -> None:
+    topics, joining, _ = joined()
+    for offset in (8, 9, 10):
+        joining.hold(entry(offset))
+    caught_up(topics, 9, "a", joining, Beginning("a", Place("e", 9), True))
+    assert live(topics, "a", joining) == [GoLive("a", joining)]
+    assert [step.offset for step in joining.entries] == [10]
+    assert topics == {"a": None}
+
+
+def test_a_pattern_is_recovered_if_all_its_topics_are() -> None:
+    topics, joining, _ = joined("#")
+    one = Beginning("a", Place("e", 6), True, None, [Kept(entry(7))])
+    other = Beginning("b", PLACE, False, Missed("b", "e", 8, TRIMMED))
+    effects = all_caught_up(topics, 9, "#", joining, [one, other])
+    assert sent(effects) == [
+        {"type": "subscribed", "id": 9, "topic": "#", "recovered": False},
+        {"type": "gap", "topic": "b", "epoch": "e", "offset": 8, "cause": "trimmed"},
+    ]
+    assert effects[-1] == Replay("#", joining, one.past)
+    assert sent(all_caught_up(topics, 9, "#", joining, [one]))[0]["recovered"] is True
+
+
+def test_what_cannot_be_looked_for_is_refused_for_a_while() -> None:
+    topics, joining, _ = joined()
+    effects = not_caught_up(topics, 9, "a", joining)
+    assert (sent(effects)[0]["code"], sent(effects)[0]["retry_after"]) == ("unavailable", 1.0)
+    assert effects[-1] == Leave("a", joining)
+    assert topics == {}
+
+
+def test_a_subscription_that_was_taken_back_meanwhile_is_told_so() -> None:
+    _, joining, pending = joined()
+    beginning = Beginning("a", PLACE, True)
+    for effects in (
+        allowed({}, SubscribeAllowed(5, 1, "a", "e", 7), pending),
+        caught_up({}, 9, "a", joining, beginning),
+        all_caught_up({}, 9, "a", joining, [beginning]),
+        not_caught_up({}, 9, "a", joining),
+    ):
+        assert [(frame["id"], frame["code"]) for frame in sent(effects)] == [(9, "conflict")]
+
+
+def test_a_client_for_which_too_much_came_meanwhile_is_sent_away_to_come_back() -> None:
+    topics, joining, pending = joined()
+    for offset in range(MAX_HELD_ENTRIES + 1):
+        joining.hold(entry(offset))
+    for effects in (
+        allowed(topics, SubscribeAllowed(5, 1, "a"), pending),
+        caught_up(topics, 9, "a", joining, Beginning("a", PLACE, True)),
+        all_caught_up(topics, 9, "a", joining, []),
+        live(topics, "a", joining),
+    ):
+        assert [effect.code for effect in effects if isinstance(effect, End)] == [CloseCode.SLOW]
