@@ -8,6 +8,7 @@ from typing import Any
 import jwt
 
 from router.events import Events
+from router.inquiries import Inquiries
 from router.keys import OneKey
 from router.limits import Limits, Rate
 from router.payloads import Payloads
@@ -88,7 +89,7 @@ def pipeline(*rules: TopicRule, rate: float = 50.0, burst: int = 100, verifier: 
     payloads = Payloads(1000, 8)
     limits = Limits(Rate(rate, burst), Rate(rate, burst))
     trusted = verifier or Verifier(OneKey("HS256", SECRET.encode()), ("HS256",))
-    return Pipeline(Requests(trusted, known, limits, payloads), Events(known, payloads))
+    return Pipeline(Requests(trusted, known, limits, payloads), Events(known, payloads), Inquiries(known))
 
 
 def conclude(pipeline: Pipeline, plan: Plan) -> Deeds:
