@@ -176,7 +176,7 @@ class Intake:
         self._counters.in_hand -= len(turn) - len(held)
 
     def _take(self, source: deque[Received]) -> list[Received]:
-        """Take the first of `source`: at most `MAX_ITEMS` messages and, but for a single larger one, `MAX_BYTES` bytes."""
+        """Take the first of `source`: at most `MAX_ITEMS` messages and `MAX_BYTES` bytes, or a larger one alone."""
         turn = [source.popleft()]
         size = len(turn[0].body)
         while source and len(turn) < MAX_ITEMS and (size := size + len(source[0].body)) <= MAX_BYTES:
