@@ -6,6 +6,7 @@ from secrets import token_hex
 
 from router.counters import Counters
 from router.events import Events
+from router.inquiries import Inquiries
 from router.intake import Intake
 from router.limits import Limits, Rate
 from router.outlet import Outlet
@@ -15,9 +16,11 @@ from router.pipeline import Pipeline
 from router.requests import Requests
 from router.rules import Rules
 from router.settings import RouterSettings
+from router.storage import Storage
 from router.trust import trust
 from shared.bus import topology
 from shared.bus.port import Bus, BusState
+from shared.store.memory import MemoryStore
 from shared.store.port import Store
 
 
@@ -39,10 +42,11 @@ class Router:
         limits = Limits(
             Rate(settings.connection_rate, settings.connection_burst), Rate(settings.user_rate, settings.user_burst)
         )
+        self._storage = Storage(store, MemoryStore(settings.max_limit_keys), self.counters)
         self._intake = Intake(
             bus,
-            store,
-            Pipeline(Requests(trusted.verifier, rules, limits, payloads), Events(rules, payloads)),
+            self._storage,
+            Pipeline(Requests(trusted.verifier, rules, limits, payloads), Events(rules, payloads), Inquiries(rules)),
             Parking(settings.max_parked),
             Outlet(bus, self.counters, self.name),
             self.counters,
@@ -52,8 +56,13 @@ class Router:
 
     @property
     def healthy(self) -> bool:
-        """Say whether this router does its work: it takes turns, and has its bus."""
-        return self._intake.running and self._bus.state is not BusState.AWAY
+        """Say whether this router does its work: it takes turns, has its bus, and has its store."""
+        return self._intake.running and self._bus.state is not BusState.AWAY and not self.store_away
+
+    @property
+    def store_away(self) -> bool:
+        """Say whether the store cannot be reached: what topics with history get is then held or refused."""
+        return self._storage.away
 
     async def start(self) -> None:
         """Declare what every process declares, and begin to consume; return when both are done.

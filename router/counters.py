@@ -13,6 +13,8 @@ class Counters:
     """Since the router started, but for the gauges at the top."""
 
     in_hand: int = 0
+    held: int = 0
+    store_away: int = 0
     parked: int = 0
     received: int = 0
     redelivered: int = 0
@@ -20,12 +22,16 @@ class Counters:
     requests: int = 0
     events: int = 0
     published: int = 0
+    repeated: int = 0
+    logs_read: int = 0
     denied: Counter[str] = field(default_factory=Counter)
     dead: Counter[str] = field(default_factory=Counter)
     delivery_batches: int = 0
     reply_batches: int = 0
     faults: int = 0
     retries: int = 0
+    store_losses: int = 0
+    limited_alone: int = 0
     dropped_stale: int = 0
     dead_rejected: int = 0
     dead_lost: int = 0
@@ -34,6 +40,8 @@ class Counters:
 
 ROUTER: Catalogue = {
     "in_hand": gauge("Messages received and not settled yet."),
+    "held": gauge("Events that wait, unacknowledged, for the store to come back."),
+    "store_away": gauge("1 while the store cannot be reached, else 0."),
     "parked": gauge("Requests that wait for the issuer's keys."),
     "received": counter("Messages received: batches of gateways, events of back ends."),
     "redelivered": counter("Of these, the ones that had been given to a router before."),
@@ -41,12 +49,16 @@ ROUTER: Catalogue = {
     "requests": counter("Requests of clients."),
     "events": counter("Events of back ends."),
     "published": counter("Messages delivered to the gateways, of clients and back ends."),
+    "repeated": counter("Messages that stood in their topic's log before: the first one counts, and goes out again."),
+    "logs_read": counter("Reads of topics' logs: for those who subscribe, come back, or ask for history."),
     "denied": counter("Requests that were refused.", by="code"),
     "dead": counter("Messages and parts of batches that went to penstock.dead.", by="reason"),
     "delivery_batches": counter("Batches of deliveries published."),
     "reply_batches": counter("Batches of replies published."),
     "faults": counter("Exceptions that nobody expected; each cost one item."),
-    "retries": counter("Attempts to deliver, answer or ask the store that had to be made again."),
+    "retries": counter("Attempts to deliver, answer or reach the store that had to be made again."),
+    "store_losses": counter("Times the store went away."),
+    "limited_alone": counter("Publishes whose rates this router checked alone, since the store was away."),
     "dropped_stale": counter("Messages let go because their connection was lost; they come again."),
     "dead_rejected": counter("Messages left to the broker's dead-lettering because penstock.dead took no more."),
     "dead_lost": counter("Unreadable parts of batches that were lost because penstock.dead took no more."),

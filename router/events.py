@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from router.history import append
 from router.limits import UNLIMITED
 from router.payloads import BadPayload, Payloads, encoding_of
 from router.plan import Publication
@@ -12,10 +13,8 @@ from router.rules import Rules
 from shared.bus.port import Received
 from shared.codes import ErrorCode
 from shared.envelopes import Entry
+from shared.store.port import Admit
 from shared.topics import is_topic
-
-MAX_AT = 2**53 - 1
-"""Milliseconds since 1970 that JavaScript can still count; a timestamp beyond is not taken."""
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 
@@ -41,16 +40,24 @@ class Events:
         except BadPayload as bad:
             reason = DeadReason.TOO_LARGE if bad.code is ErrorCode.TOO_LARGE else DeadReason.BAD_PAYLOAD
             raise Unprocessable(reason, bad.reason) from None
+        rule = self._rules.of(topic)
+        message_id = received.message_id or None
         entry = Entry(
             topic,
             received.body,
             encoding,
             _at(received.timestamp, now),
-            self._rules.of(topic).slow,
-            received.message_id or None,
+            rule.slow,
+            message_id,
             trace=_trace(received) if received.headers else None,
         )
-        return Publication(entry, UNLIMITED, origin=received)
+        if not rule.history:
+            return Publication(entry, UNLIMITED, origin=received)
+        # Nothing but its message_id tells an event that comes a second time, as its router died after the append, from
+        # a second one that says the same: a broker gives messages no identity of their own, and a digest of all that is
+        # in one would swallow the second "tick" of a clock. So without one it is appended twice in that case.
+        key = ("message", message_id) if message_id is not None else None
+        return Publication(entry, Admit((), append(entry, rule, key)), origin=received)
 
 
 def _not_a_topic(topic: str) -> Unprocessable:
@@ -60,8 +67,11 @@ def _not_a_topic(topic: str) -> Unprocessable:
 
 
 def _at(timestamp: int | None, now: float) -> int:
-    """Return when the event happened: as its publisher says, or else `now`; milliseconds since 1970."""
-    if timestamp is not None and 0 < timestamp * 1000 <= MAX_AT:
+    """Return when the event happened: as its publisher says, or else `now`; milliseconds since 1970.
+
+    Never after `now`: a client that comes back tells by its last message's time since when it has missed any.
+    """
+    if timestamp is not None and 0 < timestamp <= now:
         return timestamp * 1000
     return int(now * 1000)
 

@@ -4,6 +4,10 @@ While one turn waits for the broker, what arrives gathers for the next one (natu
 when there is little to do, and the more there is, the fuller the batches. Turns follow one another strictly, so order
 per partition holds whatever has to be tried again. A turn is acknowledged when its deliveries, answers and dead letters
 are confirmed, and not before: they happen at least once.
+
+Events that cannot be logged, as the store is away, are held back when their turn is acknowledged. They come first when
+the store is back, and until the last of them is done nothing newer is logged: it waits behind them. The prefetch bounds
+how many can be held; a partition of which so many are held waits.
 """
 
 from __future__ import annotations
@@ -15,17 +19,19 @@ from collections.abc import Callable, Sequence
 
 from router import journal
 from router.counters import Counters
+from router.inquiries import Logs
 from router.outlet import Outlet, Stale
 from router.parking import Parking
-from router.pipeline import Pipeline
+from router.pipeline import NOTHING_READ, Pipeline
 from router.plan import Deeds, Plan
+from router.storage import Storage
 from shared.bus.port import Bus, BusState, Received, Source
 from shared.bus.port import Intake as Consumption
 from shared.bus.topology import route_queue
-from shared.clock import monotonic, wall
+from shared.clock import wall
 from shared.envelopes import MAX_BYTES, MAX_ITEMS
-from shared.errors import BusError, PenstockError
-from shared.store.port import Admit, Admitted, Store
+from shared.errors import BusError
+from shared.store.port import Admitted
 from shared.topics import PARTITIONS, rank
 
 FINISH_TIMEOUT = 10.0
@@ -38,7 +44,7 @@ class Intake:
     def __init__(
         self,
         bus: Bus,
-        store: Store,
+        storage: Storage,
         pipeline: Pipeline,
         parking: Parking,
         outlet: Outlet,
@@ -48,7 +54,8 @@ class Intake:
         prefetch: int,
     ) -> None:
         self._bus = bus
-        self._store = store
+        self._storage = storage
+        storage.on_back = self._store_came
         self._pipeline = pipeline
         self._parking = parking
         self._outlet = outlet
@@ -56,6 +63,8 @@ class Intake:
         self._router_id = router_id
         self._prefetch = prefetch
         self._waiting: deque[Received] = deque()
+        self._held: deque[Received] = deque()
+        """Events that wait for the store, all of them older than what waits for a turn."""
         self._in_turn: list[Received] = []
         self._turn_began = 0
         self._generation = 0
@@ -89,13 +98,18 @@ class Intake:
         if self._task is not None:
             await asyncio.wait((self._task,), timeout=within)
             if not self._task.done():
-                journal.unfinished(len(self._in_turn) + len(self._waiting))
+                journal.unfinished(len(self._in_turn) + len(self._waiting) + len(self._held))
                 self._task.cancel()
                 await asyncio.wait((self._task,))
+        await self._storage.stop()
 
     def keys_came(self) -> None:
         """Decide soon about what waits for the issuer's keys: it has answered, or failed to."""
         self._keys_came = True
+        self._wake.set()
+
+    def _store_came(self) -> None:
+        """Go on with what is held."""
         self._wake.set()
 
     def _keep(self, received: Received) -> None:
@@ -114,35 +128,43 @@ class Intake:
             self._lose()
 
     def _lose(self) -> None:
-        """Let go of what waits, and of the turn when it would be tried again: all of it comes anew."""
+        """Let go of what waits or is held, and of the turn when it would be tried again: all of it comes anew."""
         self._losses += 1
-        if self._waiting:
-            self._count_stale(len(self._waiting))
-            self._counters.in_hand -= len(self._waiting)
+        if in_hand := len(self._waiting) + len(self._held):
+            self._count_stale(in_hand)
+            self._counters.in_hand -= in_hand
             self._waiting.clear()
+            self._held.clear()
+            self._counters.held = 0
 
     async def _run(self, consumption: Consumption) -> None:
         while True:
             if self._keys_came:
                 self._keys_came = False
                 await self._answer(self._unparked)
+            elif self._held and not self._storage.away:
+                await self._turn(consumption, self._held)
             elif self._waiting:
-                await self._turn(consumption)
+                await self._turn(consumption, self._waiting)
             elif self._stopping:
+                if self._held:
+                    journal.unfinished(len(self._held))
                 await self._answer(self._dismissed)
                 return
             else:
                 self._wake.clear()
                 await self._wake.wait()
 
-    async def _turn(self, consumption: Consumption) -> None:
-        self._in_turn = turn = self._take()
+    async def _turn(self, consumption: Consumption, source: deque[Received]) -> None:
+        self._in_turn = turn = self._take(source)
         self._turn_began = self._losses
+        held: list[Received] = []
         try:
-            deeds = await self._decide(turn)
+            deeds = await self._decide(turn, append=source is self._held or not self._held)
             if self._is_stale():
                 raise Stale
             await self._perform(deeds, turn, consumption)
+            held = self._hold(deeds.held, source)
         except Stale:
             self._count_stale(len(turn))
         except Exception as fault:  # ours; the queues' delivery limit ends it, if it comes each time
@@ -150,43 +172,50 @@ class Intake:
             for received in turn:
                 consumption.reject(received, requeue=True)
         self._in_turn = []
-        self._counters.in_hand -= len(turn)
+        self._counters.held = len(self._held)
+        self._counters.in_hand -= len(turn) - len(held)
 
-    def _take(self) -> list[Received]:
-        """Return what waits: at most `MAX_ITEMS` messages and, but for a single larger one, `MAX_BYTES` bytes."""
-        turn = [self._waiting.popleft()]
+    def _take(self, source: deque[Received]) -> list[Received]:
+        """Take the first of `source`: at most `MAX_ITEMS` messages and `MAX_BYTES` bytes, or a larger one alone."""
+        turn = [source.popleft()]
         size = len(turn[0].body)
-        while self._waiting and len(turn) < MAX_ITEMS and (size := size + len(self._waiting[0].body)) <= MAX_BYTES:
-            turn.append(self._waiting.popleft())
+        while source and len(turn) < MAX_ITEMS and (size := size + len(source[0].body)) <= MAX_BYTES:
+            turn.append(source.popleft())
         self._counters.turns += 1
         return turn
 
-    async def _decide(self, turn: Sequence[Received]) -> Deeds:
+    def _hold(self, events: list[Received], source: deque[Received]) -> list[Received]:
+        """Hold `events` of a turn that is done, in their place among those held, and return them."""
+        if self._is_stale():
+            if events:
+                self._count_stale(len(events))
+            return []
+        if source is self._held:
+            self._held.extendleft(reversed(events))
+        else:
+            self._held.extend(events)
+        return events
+
+    async def _decide(self, turn: Sequence[Received], *, append: bool) -> Deeds:
+        """Decide on a turn; where it may not `append`, older events are still to be logged."""
         plan = self._pipeline.plan(turn, wall())
         self._parking.take(plan)
-        return self._conclude(plan, await self._ask_store(plan.commands))
+        storage = self._storage
+        admissions = await storage.admit(plan.commands, ask=append)
+        since = self._pipeline.since(plan)
+        recent = None if since is None else await storage.recent(since)
+        logs = await storage.read(self._pipeline.reads(plan, admissions, recent))
+        return self._conclude(plan, admissions, logs)
 
-    async def _ask_store(self, commands: Sequence[Admit]) -> Sequence[Admitted | Exception]:
-        """Have the store carry out `commands`. One that it fails on costs the others nothing but a second call."""
-        attempt = 0
-        while commands:
-            try:
-                return await self._store.admit(commands, monotonic())
-            except PenstockError as reason:
-                await self._outlet.pause("a batch for the store", reason, attempt, self._is_stale)
-                attempt += 1
-            except Exception as fault:
-                if len(commands) == 1:
-                    return [fault]
-                return [(await self._ask_store([command]))[0] for command in commands]
-        return ()
-
-    def _conclude(self, plan: Plan, admissions: Sequence[Admitted | Exception]) -> Deeds:
-        deeds = self._pipeline.conclude(plan, admissions)
+    def _conclude(
+        self, plan: Plan, admissions: Sequence[Admitted | Exception] = (), logs: Logs = NOTHING_READ
+    ) -> Deeds:
+        deeds = self._pipeline.conclude(plan, admissions, logs)
         counters = self._counters
         counters.requests += plan.requests
-        counters.events += plan.events
+        counters.events += plan.events - len(deeds.held)
         counters.published += deeds.published
+        counters.repeated += plan.repeated
         counters.delivery_batches += len(deeds.deliveries)
         counters.reply_batches += len(deeds.replies)
         counters.parked, counters.parked_refused = len(self._parking), self._parking.turned_away
@@ -204,10 +233,16 @@ class Intake:
         await self._outlet.send(deeds.deliveries, self._is_stale)
         await self._outlet.send(deeds.replies, self._is_stale)
         rejected = {received.tag for received in await self._outlet.bury(deeds.dead, self._is_stale)}
+        held = {received.tag for received in deeds.held}
+        one_by_one = bool(held or self._held)  # an acknowledgement of all before would take what is held along
         done = None
         for received in turn:
             if received.tag in rejected:
                 consumption.reject(received, requeue=False)
+            elif received.tag in held:
+                continue
+            elif one_by_one:
+                consumption.ack(received)
             else:
                 done = received
         if done is not None:
@@ -216,7 +251,7 @@ class Intake:
     async def _answer(self, plan: Callable[[], Plan]) -> None:
         """Answer requests whose messages are acknowledged already."""
         try:
-            deeds = self._conclude(plan(), ())
+            deeds = self._conclude(plan())
             await self._outlet.send(deeds.replies, _never)
         except Exception as fault:  # ours; their gateways will answer for us, in time
             self._count_faults([fault])

@@ -66,6 +66,19 @@ def held(what: str, reason: BaseException, attempt: int) -> None:
     log.warning("%s is held, and tried again: %s", what, reason, extra={"event": "held", "attempt": attempt})
 
 
+def store_away(reason: BaseException) -> None:
+    """Tell that the store cannot be reached, once until it can."""
+    log.warning(
+        "the store is away (%s): what topics with history get is held or refused, all else goes on", reason,
+        extra={"event": "store.away"},
+    )  # fmt: skip
+
+
+def store_back(seconds: float) -> None:
+    """Tell that the store can be reached again."""
+    log.info("the store is back after %.1f s", seconds, extra={"event": "store.back"})
+
+
 def stale(messages: int) -> None:
     """Tell that messages in hand were let go, because they come again."""
     log.info(

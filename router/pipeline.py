@@ -1,11 +1,13 @@
-"""Decides what becomes of everything that comes, in two halves around one call to the store ◆
+"""Decides what becomes of everything that comes, in two halves around what the store is asked ◆
 
 ::
 
-    received ── plan ──► Plan ── its commands ──► store ── admissions ──► conclude ──► Deeds
+    received ── plan ──► Plan ── its commands ──► store ── admissions ──► reads ──► store ── logs ──► conclude ──► Deeds
 
-Both halves only decide; `router.intake` asks the store in between and does the deeds. Whatever is wrong with one item
+All parts only decide; `router.intake` asks the store in between and does the deeds. Whatever is wrong with one item
 is that item's affair: a client gets an answer, a back end's event becomes a dead letter, and the neighbours go on.
+
+Logs are read after what comes is appended, so what an answer says of a log is true of all that is delivered before it.
 """
 
 from __future__ import annotations
@@ -13,23 +15,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from router.events import Events
-from router.plan import Asker, Deeds, Parked, Plan, Publication
+from router.history import entry_at, first_of, in_order
+from router.inquiries import Inquiries, Logs, since
+from router.plan import Asker, Deeds, Inquiry, Parked, Plan, Publication
 from router.reading import read_batch
-from router.refusals import DeadReason, Refusal, Unprocessable, internal, too_fast
+from router.refusals import DeadReason, Refusal, Unprocessable, internal, store_away, too_fast
 from router.requests import Requests
 from router.routing import Deliveries, replies_to
 from shared.bus.port import Received
 from shared.bus.topology import EVENTS, FRAMES
-from shared.envelopes import AnyRequest, Published
-from shared.store.port import Admitted
+from shared.envelopes import AnyRequest, Entry, Published
+from shared.errors import StoreAway
+from shared.store.port import Admitted, Position, Read
+
+NOTHING_READ: Logs = {}
 
 
 class Pipeline:
     """The way of every message through a router."""
 
-    def __init__(self, requests: Requests, events: Events) -> None:
+    def __init__(self, requests: Requests, events: Events, inquiries: Inquiries) -> None:
         self._requests = requests
         self._events = events
+        self._inquiries = inquiries
 
     def plan(self, batch: Iterable[Received], now: float) -> Plan:
         """Decide all that can be decided without the store. `now` is seconds since 1970."""
@@ -44,16 +52,39 @@ class Pipeline:
                 plan.bury(received, _failed_on("this message"))
         return plan
 
-    def conclude(self, plan: Plan, admissions: Sequence[Admitted | Exception]) -> Deeds:
-        """Decide the rest, now that the store has said of each publication whether it admits it, or failed on it."""
-        deliveries = Deliveries()
+    def since(self, plan: Plan) -> float | None:
+        """Return for how many seconds back the plan needs to know which logs grew; None where it does not."""
+        return since(plan.inquiries)
+
+    def reads(
+        self, plan: Plan, admissions: Sequence[Admitted | Exception], recent: Sequence[str] | None
+    ) -> Sequence[Read]:
+        """Return what the plan needs to read; `recent` are the topics whose logs grew, None where that is not known."""
+        reads = self._inquiries.reads(plan.inquiries, recent)
+        for publication, admitted in zip(plan.publications, admissions, strict=True):
+            if isinstance(admitted, Admitted) and admitted.repeated and admitted.position is not None:
+                reads[first_of(publication.entry.topic, admitted.position)] = None
+        return list(reads)
+
+    def conclude(self, plan: Plan, admissions: Sequence[Admitted | Exception], logs: Logs = NOTHING_READ) -> Deeds:
+        """Decide the rest, now that the store has said of each publication whether it admits it, or failed on it.
+
+        `logs` is what was read; what could not be is not in it. A publication whose admission is `StoreAway` is refused
+        to a client, and held where it is an event: nobody could tell its publisher.
+        """
+        entries: list[Entry] = []
         for publication, admitted in zip(plan.publications, admissions, strict=True):
             try:
-                self._conclude_one(plan, deliveries, publication, admitted)
+                self._conclude_one(plan, entries, publication, admitted, logs)
             except Exception as fault:
                 self._give_up(plan, publication, fault)
+        for inquiry in plan.inquiries:
+            self._conclude_inquiry(plan, inquiry, logs)
+        deliveries = Deliveries()
+        for entry in in_order(entries) if plan.repeated else entries:
+            deliveries.add(entry)
         replies = [out for gateway, several in plan.replies.items() for out in replies_to(gateway, several)]
-        return Deeds(deliveries.finish(), replies, plan.dead, deliveries.entries)
+        return Deeds(deliveries.finish(), replies, plan.dead, plan.held, deliveries.entries)
 
     def unpark(self, waiting: Iterable[Parked], now: float) -> Plan:
         """Decide what had to wait for the issuer's keys; whatever these are by now, nothing waits a second time."""
@@ -94,24 +125,79 @@ class Pipeline:
             match outcome:
                 case Publication():
                     plan.publications.append(outcome)
+                case Inquiry():
+                    plan.inquiries.append(outcome)
                 case Parked():
                     plan.parked.append(outcome)
                 case reply:
                     plan.answer(asker, reply)
 
     def _conclude_one(
-        self, plan: Plan, deliveries: Deliveries, publication: Publication, admitted: Admitted | Exception
+        self,
+        plan: Plan,
+        entries: list[Entry],
+        publication: Publication,
+        admitted: Admitted | Exception,
+        logs: Logs,
     ) -> None:
         if isinstance(admitted, Exception):
-            raise admitted
-        asker = publication.asker
+            if not isinstance(admitted, StoreAway):
+                raise admitted
+            self._hold(plan, publication)
+            return
+        asker, entry, position = publication.asker, publication.entry, admitted.position
         if admitted.retry_after:
             assert asker is not None, "events are not limited"
             plan.refuse(asker, publication, too_fast(admitted))
             return
-        deliveries.add(publication.entry)
+        if position is None:
+            entries.append(entry)
+        elif admitted.repeated:
+            if not self._repeat(plan, entries, entry.topic, position, logs):
+                self._hold(plan, publication)
+                return
+        else:
+            entry.epoch, entry.offset = position
+            entries.append(entry)
         if asker is not None:
-            plan.answer(asker, Published(publication.session, publication.id))
+            plan.answer(asker, Published(publication.session, publication.id, *(position or ())))
+
+    def _repeat(self, plan: Plan, entries: list[Entry], topic: str, position: Position, logs: Logs) -> bool:
+        """Deliver again what stands at `position`; return False where it could not be read.
+
+        It may have been appended by a router that died before it delivered it, or by a store that could not tell us so.
+        A gateway that has it drops it, by its offset; one that lacks it gets what all others got, which is not
+        necessarily what came now: a client can give a key of its own to something else. What was kept no longer nobody
+        gets, but whoever asked is told that it was published, as it was.
+        """
+        log = logs.get(first_of(topic, position))
+        if log is None:
+            return False
+        plan.repeated += 1
+        first = entry_at(position, log)
+        if first is not None:
+            entries.append(first)
+        return True
+
+    def _hold(self, plan: Plan, publication: Publication) -> None:
+        if publication.asker is not None:
+            plan.refuse(publication.asker, publication, store_away())
+        elif publication.origin is not None:
+            plan.held.append(publication.origin)
+
+    def _conclude_inquiry(self, plan: Plan, inquiry: Inquiry, logs: Logs) -> None:
+        try:
+            reply = self._inquiries.answer(inquiry, logs)
+        except Refusal as refusal:
+            plan.refuse(inquiry.asker, inquiry.request, refusal)
+        except Exception as fault:
+            plan.faults.append(fault)
+            plan.refuse(inquiry.asker, inquiry.request, internal())
+        else:
+            if reply is None:
+                plan.refuse(inquiry.asker, inquiry.request, store_away())
+            else:
+                plan.answer(inquiry.asker, reply)
 
     def _give_up(self, plan: Plan, publication: Publication, fault: Exception) -> None:
         plan.faults.append(fault)

@@ -10,8 +10,19 @@ import msgspec
 
 from router.refusals import DeadReason, Refusal, Unprocessable
 from shared.bus.port import Message, Received
-from shared.envelopes import AnyReply, AnyRequest, ConnectRequest, Entry, Grant, RefreshRequest, Refused
-from shared.store.port import Admit
+from shared.envelopes import (
+    AnyReply,
+    AnyRequest,
+    ConnectRequest,
+    Entry,
+    FetchRequest,
+    Grant,
+    HistoryRequest,
+    RefreshRequest,
+    Refused,
+    SubscribeRequest,
+)
+from shared.store.port import Admit, Read
 
 
 class Asker(msgspec.Struct, gc=False):
@@ -37,6 +48,21 @@ class Publication(msgspec.Struct, gc=False):
     session: int = 0
     id: int = 0
     origin: Received | None = None
+
+
+class Inquiry(msgspec.Struct):
+    """A request that is answered with what logs hold: that of one topic or, where there is `within`, a pattern's.
+
+    The latter are the ones that grew within so many seconds. What is to be read is known when the store has said which
+    these are: one `read`, or one for each of `heads` (None: they cannot be told). `refusal` is why nothing comes of it.
+    """
+
+    asker: Asker
+    request: SubscribeRequest | FetchRequest | HistoryRequest
+    within: float | None = None
+    read: Read | None = None
+    heads: tuple[Read, ...] | None = None
+    refusal: Refusal | None = None
 
 
 class Parked(msgspec.Struct):
@@ -94,7 +120,12 @@ class Plan:
     replies: dict[str, list[AnyReply]] = field(default_factory=dict)
     """By gateway."""
     denials: list[Denial] = field(default_factory=list)
+    inquiries: list[Inquiry] = field(default_factory=list)
     parked: list[Parked] = field(default_factory=list)
+    held: list[Received] = field(default_factory=list)
+    """Events that cannot be logged now, and so not be delivered; in their order."""
+    repeated: int = 0
+    """Publications that stood in their logs before."""
     dead: list[DeadLetter] = field(default_factory=list)
     faults: list[Exception] = field(default_factory=list)
     """Exceptions that nobody expected; each has cost one item, and none its neighbours."""
@@ -125,7 +156,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Deeds:
-    """What is to be done: deliver, then answer and bury. Only then is the batch acknowledged.
+    """What is to be done: deliver, then answer and bury. Only then is the batch acknowledged, but for what is `held`.
 
     `published` is the number of entries in the deliveries.
     """
@@ -133,4 +164,5 @@ class Deeds:
     deliveries: list[Outgoing]
     replies: list[Outgoing]
     dead: list[DeadLetter]
+    held: list[Received]
     published: int

@@ -13,6 +13,11 @@ from shared.topics import is_pattern
 QUOTED = 80
 """Characters of a client's own words that a reason repeats."""
 
+STORE_RETRY_AFTER = 2.0
+"""Seconds after which a client may try again what needs the store."""
+BUSY_RETRY_AFTER = 1.0
+"""Seconds after which a client may try again what one turn had no room for."""
+
 _WHOSE = {"connection": "on this connection", "user": "by this user", "topic": "by this user on this topic"}
 
 
@@ -102,6 +107,32 @@ def too_fast(admitted: Admitted) -> Refusal:
     assert limit is not None, "what is refused is refused by a limit"
     reason = f"more than {limit.rate:g} messages a second {_WHOSE[str(limit.key[0])]}"
     return Refusal(ErrorCode.RATE_LIMITED, reason, retry_after=admitted.retry_after)
+
+
+def store_away() -> Refusal:
+    """Return the refusal of what needs the store, which cannot be reached."""
+    return Refusal(
+        ErrorCode.UNAVAILABLE, "the store of this topic's messages is away just now", retry_after=STORE_RETRY_AFTER
+    )
+
+
+def too_many_heads() -> Refusal:
+    """Return the refusal of a subscription to a pattern when others have asked for as much as can be told at once."""
+    return Refusal(
+        ErrorCode.OVERLOADED, "too many come back to patterns of many topics at once", retry_after=BUSY_RETRY_AFTER
+    )
+
+
+def no_history(topic: str) -> Refusal:
+    """Return the refusal to read what `topic` does not keep."""
+    return Refusal(ErrorCode.NOT_FOUND, f"{topic} keeps no history: its messages are for those who are there")
+
+
+def not_one_topic(text: str) -> Refusal:
+    """Return the refusal to read the history of `text`."""
+    if is_pattern(text):
+        return Refusal(ErrorCode.BAD_REQUEST, f"history is read of one topic, and {text} is a pattern")
+    return Refusal(ErrorCode.BAD_REQUEST, f"not a topic: {text[:QUOTED]!r}")
 
 
 def internal() -> Refusal:

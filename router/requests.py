@@ -11,11 +11,23 @@ from math import ceil
 from typing import Any, TypeAlias
 
 from router.access import may_publish, may_subscribe
+from router.history import append
+from router.inquiries import MAX_ENTRIES, SLACK
 from router.keys import NeedsKeys
 from router.limits import Limits
 from router.payloads import BadPayload, Payloads
-from router.plan import Asker, Parked, Publication
-from router.refusals import Refusal, bad_token, expired, no_keys, no_right, not_a_pattern, not_a_topic
+from router.plan import Asker, Inquiry, Parked, Publication
+from router.refusals import (
+    Refusal,
+    bad_token,
+    expired,
+    no_history,
+    no_keys,
+    no_right,
+    not_a_pattern,
+    not_a_topic,
+    not_one_topic,
+)
 from router.rules import Rules
 from router.tokens import Verifier
 from shared.codes import CloseCode, ErrorCode
@@ -24,9 +36,11 @@ from shared.envelopes import (
     AnyRequest,
     ConnectRequest,
     Entry,
+    FetchRequest,
     Grant,
     Granted,
     GrantedRequest,
+    HistoryRequest,
     Probed,
     ProbeRequest,
     PublishRequest,
@@ -38,7 +52,8 @@ from shared.envelopes import (
     read_grant,
 )
 from shared.errors import MalformedEnvelope, TokenRefused
-from shared.topics import is_pattern, is_topic
+from shared.store.port import Admit
+from shared.topics import has_wildcard, is_pattern, is_topic
 
 CACHED_GRANTS = 4_096
 """Grants that need not be decoded again; the longest unused are forgotten."""
@@ -46,7 +61,7 @@ CACHED_GRANTS = 4_096
 MIN_RETRY_AFTER = 1.0
 """Seconds after which a client whose token could not be checked may try again, at the earliest."""
 
-Outcome: TypeAlias = AnyReply | Publication | Parked
+Outcome: TypeAlias = AnyReply | Publication | Inquiry | Parked
 
 
 class Requests:
@@ -63,6 +78,8 @@ class Requests:
             PublishRequest: self._publish,
             RefreshRequest: self._refresh,
             ProbeRequest: self._probe,
+            FetchRequest: self._fetch,
+            HistoryRequest: self._history,
         }
 
     def decide(self, request: AnyRequest, asker: Asker, now: float) -> Outcome:
@@ -81,15 +98,13 @@ class Requests:
         except BadPayload as bad:
             raise Refusal(bad.code, bad.reason) from None
         rule = self._rules.of(topic)
-        return Publication(
-            Entry(
-                topic, request.payload, request.encoding, int(now * 1000), rule.slow, request.key, grant.user
-            ),
-            self._limits.of(asker.gateway, request.session, grant.user, topic, rule),
-            asker,
-            request.session,
-            request.id,
+        entry = Entry(
+            topic, request.payload, request.encoding, int(now * 1000), rule.slow, request.key, grant.user
         )  # fmt: skip
+        command = self._limits.of(asker.gateway, request.session, grant.user, topic, rule)
+        if rule.history:
+            command = Admit(command.limits, append(entry, rule, _identity(request, asker, grant)))
+        return Publication(entry, command, asker, request.session, request.id)
 
     def _subscribe(self, request: SubscribeRequest, asker: Asker, now: float) -> Outcome:
         grant = self._standing(request, asker, now)
@@ -97,9 +112,38 @@ class Requests:
             raise not_a_pattern(request.topic)
         if not may_subscribe(grant.subscribe, request.topic):
             raise no_right("subscribe to", request.topic)
-        # No topic keeps a log, so nobody who was away gets back what was missed.
-        recovered = False if request.resume else None
+        if has_wildcard(request.topic):
+            within = request.within
+            # Who was away for longer than anything is kept may have missed what no log can tell of any more. A little
+            # less than nothing is what clocks that differ make of "just now".
+            if within is not None and -SLACK < within <= self._rules.longest:
+                return Inquiry(asker, request, within)
+        elif self._rules.of(request.topic).history:
+            return Inquiry(asker, request)
+        recovered = False if request.resume or request.within is not None else None
         return SubscribeAllowed(request.session, request.id, request.topic, recovered=recovered)
+
+    def _fetch(self, request: FetchRequest, asker: Asker, now: float) -> Outcome:
+        # No grant: a gateway asks for what its sessions have been allowed to hear.
+        self._check_history(request.topic)
+        return Inquiry(asker, request)
+
+    def _history(self, request: HistoryRequest, asker: Asker, now: float) -> Outcome:
+        grant = self._standing(request, asker, now)
+        if not is_topic(request.topic):
+            raise not_one_topic(request.topic)
+        if not may_subscribe(grant.subscribe, request.topic):
+            raise no_right("read the history of", request.topic)
+        self._check_history(request.topic)
+        if not 1 <= request.limit <= MAX_ENTRIES:
+            raise Refusal(ErrorCode.BAD_REQUEST, f"limit must be 1 to {MAX_ENTRIES}")
+        return Inquiry(asker, request)
+
+    def _check_history(self, topic: str) -> None:
+        if not is_topic(topic):
+            raise not_one_topic(topic)
+        if not self._rules.of(topic).history:
+            raise no_history(topic)
 
     def _connect(self, request: ConnectRequest, asker: Asker, now: float) -> Outcome:
         match self._verifier.verify(request.token, now):
@@ -154,6 +198,16 @@ def _grant(request: GrantedRequest, asker: Asker) -> Grant:
     if 0 <= request.grant < len(asker.grants) and (grant := asker.grants[request.grant]) is not None:
         return grant
     raise Refusal(ErrorCode.INTERNAL, "the gateway's word for this session cannot be read", close=CloseCode.INTERNAL)
+
+
+def _identity(request: PublishRequest, asker: Asker, grant: Grant) -> tuple[str | int, ...]:
+    """Return what makes this publish the same as another: the client's key, else that it is the very same request.
+
+    The latter comes twice when the router that appended it died before it had acknowledged its batch.
+    """
+    if request.key is not None:
+        return ("user", grant.user, request.key)
+    return ("request", asker.gateway, request.session, request.id)
 
 
 def _park(request: ConnectRequest | RefreshRequest, asker: Asker, needs: NeedsKeys) -> Parked:

@@ -2,64 +2,70 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 
-from shared.store import gcra
-from shared.store.port import Admit, Admitted, Limit
-
-MAX_KEYS = 100_000
+from shared.store.memory_logs import MAX_APPENDED_KEYS, MAX_LOG_BYTES, MAX_LOGS, Logs
+from shared.store.memory_rates import MAX_KEYS, Rates
+from shared.store.port import Admit, Admitted, Log, Read
 
 _ADMITTED = Admitted(0.0)
 
 
 class MemoryStore:
-    """See `shared.store.port.Store`. Keeps at most `max_keys` rates, and forgets the longest unused beyond that.
+    """See `shared.store.port.Store`. Everything in it is bounded, and beyond its bound the longest unused goes first.
 
-    Forgetting a bucket that has filled up again changes nothing, and the longest unused has most likely done so.
-    One that had not begins anew, with its whole burst; `forgiven` counts these, `evicted` all.
+    `max_keys` rates; `max_logs` logs of `max_log_bytes` bytes in all; `max_appended_keys` keys of entries. The counters
+    of what had to go are `evicted`, `forgiven` (rates), and those of `logs`.
     """
 
-    def __init__(self, max_keys: int = MAX_KEYS) -> None:
-        self.evicted = 0
-        self.forgiven = 0
-        self._max_keys = max_keys
-        self._buckets: OrderedDict[tuple[str | int, ...], float] = OrderedDict()
+    def __init__(
+        self,
+        max_keys: int = MAX_KEYS,
+        max_logs: int = MAX_LOGS,
+        max_log_bytes: int = MAX_LOG_BYTES,
+        max_appended_keys: int = MAX_APPENDED_KEYS,
+    ) -> None:
+        self.logs = Logs(max_logs, max_log_bytes, max_appended_keys)
+        self._rates = Rates(max_keys)
 
     @property
     def rates(self) -> int:
         """Return how many rates are remembered."""
-        return len(self._buckets)
+        return len(self._rates)
+
+    @property
+    def evicted(self) -> int:
+        """Return how many rates were forgotten since there were too many."""
+        return self._rates.evicted
+
+    @property
+    def forgiven(self) -> int:
+        """Return how many of those had not filled up again."""
+        return self._rates.forgiven
 
     async def admit(self, commands: Sequence[Admit], now: float) -> Sequence[Admitted]:
         """Carry out `commands` in their order."""
         return [self._admit(command, now) for command in commands]
 
+    async def read(self, reads: Sequence[Read], now: float) -> Sequence[Log]:
+        """Read logs."""
+        return [self.logs.read(read, now) for read in reads]
+
+    async def recent(self, within: float, now: float) -> Sequence[str]:
+        """Return the topics to whose logs something was appended in the last `within` seconds, newest first."""
+        return self.logs.recent(within, now)
+
     async def close(self) -> None:
         """Forget everything."""
-        self._buckets.clear()
+        self._rates.clear()
+        self.logs.clear()
 
     def _admit(self, command: Admit, now: float) -> Admitted:
-        buckets = self._buckets
-        longest, refused_by = 0.0, None
-        spent = []
-        for limit in command.limits:
-            tat = gcra.spend(buckets.get(limit.key, gcra.NEVER), now, limit.rate)
-            wait = gcra.wait(tat, now, limit.rate, limit.burst)
-            if wait > longest:
-                longest, refused_by = wait, limit
-            spent.append((limit, tat))
-        if refused_by is not None:
-            return Admitted(longest, refused_by)
-        for limit, tat in spent:
-            self._keep(limit, tat, now)
-        return _ADMITTED
-
-    def _keep(self, limit: Limit, tat: float, now: float) -> None:
-        buckets = self._buckets
-        buckets[limit.key] = tat
-        buckets.move_to_end(limit.key)
-        if len(buckets) > self._max_keys:
-            _, oldest = buckets.popitem(last=False)
-            self.evicted += 1
-            self.forgiven += oldest > now
+        if command.limits:
+            retry_after, refused_by = self._rates.spend(command.limits, now)
+            if refused_by is not None:
+                return Admitted(retry_after, refused_by)
+        if command.append is None:
+            return _ADMITTED
+        position, repeated = self.logs.append(command.append, now)
+        return Admitted(0.0, None, position, repeated)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 import jwt
 
 from router.events import Events
+from router.inquiries import Inquiries
 from router.keys import OneKey
 from router.limits import Limits, Rate
 from router.payloads import Payloads
@@ -31,7 +33,9 @@ from shared.envelopes import (
     read_deliveries,
     read_replies,
 )
-from shared.store.port import Admitted
+from tests.unit.router.shelf import Shelf
+
+T = TypeVar("T")
 
 SECRET = "a secret of more than thirty-two bytes"
 NOW = 1_700_000_000.0
@@ -88,12 +92,27 @@ def pipeline(*rules: TopicRule, rate: float = 50.0, burst: int = 100, verifier: 
     payloads = Payloads(1000, 8)
     limits = Limits(Rate(rate, burst), Rate(rate, burst))
     trusted = verifier or Verifier(OneKey("HS256", SECRET.encode()), ("HS256",))
-    return Pipeline(Requests(trusted, known, limits, payloads), Events(known, payloads))
+    return Pipeline(Requests(trusted, known, limits, payloads), Events(known, payloads), Inquiries(known))
 
 
-def conclude(pipeline: Pipeline, plan: Plan) -> Deeds:
-    """Conclude a plan all of whose publications are admitted."""
-    return pipeline.conclude(plan, [Admitted(0.0)] * len(plan.publications))
+def conclude(pipeline: Pipeline, plan: Plan, store: Shelf | None = None) -> Deeds:
+    """Ask a store, an empty one if none is given, and conclude, as an intake does where nothing is away."""
+    store = store or Shelf()
+    admissions = at_once(store.admit(plan.commands, 0.0))
+    since = pipeline.since(plan)
+    recent = None if since is None else at_once(store.recent(since, 0.0))
+    reads = pipeline.reads(plan, admissions, recent)
+    logs = at_once(store.read(reads, 0.0)) if reads else []
+    return pipeline.conclude(plan, admissions, dict(zip(reads, logs, strict=True)))
+
+
+def at_once(answer: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine returns that waits for nothing."""
+    try:
+        answer.send(None)
+    except StopIteration as end:
+        return end.value
+    raise AssertionError("it waits")
 
 
 def entries(deeds: Deeds) -> list[Entry]:

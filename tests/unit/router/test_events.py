@@ -1,15 +1,16 @@
 import pytest
 
-from router.events import MAX_AT, Events
+from router.events import Events
 from router.limits import UNLIMITED
 from router.payloads import Payloads
 from router.refusals import DeadReason, Unprocessable
 from router.rules import Rules
 from router.settings import DEFAULT_RULE, TopicRule
-from shared.envelopes import Encoding, Slow
+from shared.envelopes import Encoding, Slow, pack
 from tests.unit.router.builders import NOW, event
 
-EVENTS = Events(Rules([TopicRule(match="ticker.*", slow="latest"), DEFAULT_RULE]), Payloads(1000, 8))
+RULES = (TopicRule(match="ticker.*", slow="latest"), TopicRule(match="live.#", history=0), DEFAULT_RULE)
+EVENTS = Events(Rules(RULES), Payloads(1000, 8))
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
@@ -32,8 +33,29 @@ def test_the_routing_key_is_the_topic_and_the_body_is_the_payload():
 def test_a_back_end_is_not_rate_limited():
     received = event("orders.1")
     publication = EVENTS.decide(received, NOW)
-    assert publication.command is UNLIMITED
+    assert publication.command.limits == ()
     assert publication.origin is received
+
+
+def test_an_event_is_appended_to_its_topics_log_as_it_will_travel():
+    publication = EVENTS.decide(event("ticker.acme", b"[1]"), NOW)
+    append = publication.command.append
+    assert (append.topic, append.history, append.ttl) == ("ticker.acme", 100, 300)
+    assert append.entry == pack(publication.entry)
+
+
+def test_an_event_on_a_topic_without_history_asks_nothing_of_the_store():
+    assert EVENTS.decide(event("live.1", message_id="m1"), NOW).command is UNLIMITED
+
+
+def test_a_message_id_makes_an_event_the_same_as_another_and_nothing_else_does():
+    def key(**more):
+        return EVENTS.decide(event("orders.1", **more), NOW).command.append.key
+
+    assert key(message_id="m1") == key(message_id="m1", redelivered=True) == ("message", "m1")
+    assert key() is None
+    assert key(redelivered=True) is None
+    assert key(message_id="") is None
 
 
 def test_the_message_id_is_the_key():
@@ -45,8 +67,8 @@ def test_the_timestamp_is_when_it_happened():
     assert entry(timestamp=1_600_000_000).at == 1_600_000_000_000
 
 
-@pytest.mark.parametrize("timestamp", [None, 0, -5, MAX_AT // 1000 + 1, 2**63])
-def test_without_a_timestamp_that_clients_can_count_it_happened_now(timestamp):
+@pytest.mark.parametrize("timestamp", [None, 0, -5, int(NOW) + 1, 2**63])
+def test_without_a_timestamp_that_can_be_it_happened_now(timestamp):
     assert entry(timestamp=timestamp).at == int(NOW * 1000)
 
 

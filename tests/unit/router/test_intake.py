@@ -4,93 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import asynccontextmanager
 
 import msgspec
 import pytest
 
 from router import outlet
-from router.app import Router
 from router.pipeline import Pipeline
-from router.settings import RouterSettings
 from shared.bus import topology
 from shared.bus.memory import MemoryBroker, MemoryBus
 from shared.bus.port import Message, Source
 from shared.bus.topology import Overflow, Queue, QueueKind, Topology
 from shared.envelopes import MAX_ITEMS, VERSION, ConnectRequest, FrameBatch, ProbeRequest, SubscribeRequest, pack
-from shared.errors import PenstockError
-from shared.store.memory import MemoryStore
 from shared.topics import rank
 from tests.support.eventually import eventually
-from tests.unit.router.builders import SECRET, fresh_token, grant, publish
+from tests.unit.router.builders import fresh_token, grant, publish
 from tests.unit.router.edge import Edge, waiting
 from tests.unit.router.issuer import issuer as issuer
 from tests.unit.router.keyring import jwk, jwks, private
+from tests.unit.router.running import ADA, GatedStore, idle, made, opened, routed, router_bus
+from tests.unit.router.running import quick as quick
+from tests.unit.router.shelf import Shelf
 
-ADA = (grant(expires=2**40),)
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch, tmp_path):
-    """Try again soon; have no settings but those of the test."""
-    monkeypatch.setattr(outlet, "RETRY_CAP", 0.01)
-    monkeypatch.chdir(tmp_path)
-
-
-class GatedStore(MemoryStore):
-    """A store that answers when its gate is open."""
-
-    def __init__(self):
-        super().__init__()
-        self.gate = asyncio.Event()
-        self.gate.set()
-        self.asked = 0
-
-    async def admit(self, commands, now):
-        self.asked += 1
-        await self.gate.wait()
-        return await super().admit(commands, now)
-
-
-def made(bus, store=None, name=None, **settings):
-    told = RouterSettings(**({"auth": {"secret": SECRET}} | settings))
-    return Router(told, bus, store or MemoryStore(), name=name)
-
-
-async def opened(broker, name="bus"):
-    bus = MemoryBus(broker, name)
-    await bus.open()
-    return bus
-
-
-@asynccontextmanager
-async def routed(store=None, broker=None, **settings):
-    """A broker, a router and a gateway."""
-    broker = broker or MemoryBroker()
-    edge = Edge(await opened(broker, "edge"))
-    await edge.start()
-    router = made(await opened(broker, "router"), store, **settings)
-    await router.start()
-    edge.broker = broker
-    try:
-        yield router, edge
-    finally:
-        broker.start()
-        broker.unblock()
-        await router.stop()
-
-
-def router_bus(router):
-    return router._bus
-
-
-async def idle(router, edge):
-    """Wait until everything that was sent to routers is done."""
-
-    async def nothing_left():
-        return not await waiting(edge.bus) and not router.counters.in_hand
-
-    await eventually(nothing_left)
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 async def test_requests_are_answered_and_publishes_and_events_delivered():
@@ -263,32 +198,21 @@ async def test_a_delivery_that_is_refused_is_made_again_until_it_is_taken():
         await idle(router, edge)
 
 
-class FailingStore(MemoryStore):
-    """A store that cannot be reached for its first calls, or fails on one user."""
+class FailingStore(Shelf):
+    """A store that fails on one user."""
 
-    def __init__(self, failures=0, poison=None):
+    def __init__(self, poison):
         super().__init__()
-        self.failures = failures
         self.poison = poison
 
     async def admit(self, commands, now):
-        if self.failures:
-            self.failures -= 1
-            raise PenstockError("the store is away")
         if any(limit.key == ("user", self.poison) for command in commands for limit in command.limits):
             raise RuntimeError("surprise")
         return await super().admit(commands, now)
 
 
-async def test_a_store_that_is_away_is_waited_for():
-    async with routed(FailingStore(failures=3)) as (router, edge):
-        await edge.ask(publish("a", b"1"), grants=ADA)
-        await eventually(lambda: edge.payloads == [b"1"])
-        assert router.counters.retries == 3
-
-
 async def test_a_command_that_the_store_fails_on_costs_its_neighbours_nothing():
-    async with routed(FailingStore(poison="eve")) as (router, edge):
+    async with routed(FailingStore("eve")) as (router, edge):
         requests = [publish("a", b"1", id=1), publish("a", b"2", id=2, grant=1), publish("a", b"3", id=3)]
         await edge.ask(*requests, grants=(*ADA, grant("eve", expires=2**40)))
         await eventually(lambda: len(edge.replies) == 3)
@@ -345,7 +269,7 @@ async def test_dead_letters_that_nobody_takes_stay_with_the_broker_and_stop_nobo
 
 
 async def test_a_message_that_the_router_fails_on_each_time_is_dead_in_the_end(monkeypatch):
-    def fails(self, plan, admissions):
+    def fails(self, plan, admissions, logs):
         raise RuntimeError("surprise")
 
     monkeypatch.setattr(Pipeline, "conclude", fails)

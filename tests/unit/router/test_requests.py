@@ -1,6 +1,8 @@
 """Each request of a client, and its answer."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from router.keys import NeedsKeys, OneKey
 from router.plan import Asker, Plan
@@ -26,6 +28,7 @@ from shared.envelopes import (
 from shared.errors import TokenRefused
 from tests.unit.router import builders
 from tests.unit.router.builders import GATEWAY, NOW, SECRET, conclude, entries, frames, grant, publish, replies, token
+from tests.unit.router.shelf import Shelf
 
 ADA = (grant(),)
 
@@ -47,10 +50,13 @@ def pipeline_with(*answers):
     return builders.pipeline(verifier=Verifier(Keys(*answers), ("HS256",)))
 
 
-def done(*requests, grants=ADA, pipeline=None, now=NOW):
+UNLOGGED = TopicRule(match="live.#", history=0)
+
+
+def done(*requests, grants=ADA, pipeline=None, now=NOW, store=None):
     """What becomes of requests that the store admits."""
-    pipeline = pipeline or builders.pipeline()
-    return conclude(pipeline, pipeline.plan([frames(*requests, grants=grants)], now))
+    pipeline = pipeline or builders.pipeline(UNLOGGED)
+    return conclude(pipeline, pipeline.plan([frames(*requests, grants=grants)], now), store)
 
 
 def answer(request, **more):
@@ -104,8 +110,13 @@ def test_a_subscription_within_the_rights_is_allowed():
     assert reply.recovered is None
 
 
-def test_who_comes_back_is_told_that_nothing_was_recovered():
-    assert answer(SubscribeRequest(1, 2, 0, "a", resume=True)).recovered is False
+def test_who_comes_back_to_a_topic_without_history_is_told_that_nothing_was_recovered():
+    assert answer(SubscribeRequest(1, 2, 0, "live.1", resume=True)) == SubscribeAllowed(1, 2, "live.1", recovered=False)
+    assert answer(SubscribeRequest(1, 2, 0, "live.1")) == SubscribeAllowed(1, 2, "live.1")
+
+
+def test_who_comes_back_to_a_pattern_without_saying_since_when_is_told_that_nothing_was_recovered():
+    assert answer(SubscribeRequest(1, 2, 0, "a.*", resume=True)) == SubscribeAllowed(1, 2, "a.*", recovered=False)
 
 
 @pytest.mark.parametrize("wanted", ["#", "*", "orders.#", "orders.1.*", "other"])
@@ -132,8 +143,57 @@ def test_a_publish_is_delivered_and_then_answered():
         "k",
         "ada",
     )
-    assert (entry.at, entry.epoch, entry.offset, entry.trace) == (int(NOW * 1000), None, None, None)
+    assert (entry.at, entry.epoch, entry.offset, entry.trace) == (int(NOW * 1000), "e1", 1, None)
+    assert replies(deeds) == [Published(5, 6, "e1", 1)]
+
+
+def test_a_publish_on_a_topic_without_history_has_no_place_in_any_log():
+    deeds = done(publish("live.1", session=5, id=6, key="k"), store=(store := Shelf()))
+    [entry] = entries(deeds)
+    assert (entry.epoch, entry.offset, entry.key) == (None, None, "k")
     assert replies(deeds) == [Published(5, 6)]
+    assert store.logs == {}
+
+
+def identity(request, gateway=GATEWAY, user="ada"):
+    """What makes a publish the same as another."""
+    batch = frames(request, grants=(grant(user),), gateway=gateway)
+    [command] = builders.pipeline().plan([batch], NOW).commands
+    return command.append.key
+
+
+def test_a_clients_key_makes_its_publish_the_same_as_another_of_its_user():
+    assert identity(publish("a", id=1, key="k")) == identity(publish("a", session=2, id=9, key="k"), "gateway-2")
+    assert identity(publish("a", key="k")) != identity(publish("a", key="other"))
+    assert identity(publish("a", key="k")) != identity(publish("a", key="k"), user="eve")
+
+
+def test_a_publish_without_a_key_is_the_same_only_as_itself():
+    mine = identity(publish("a", session=1, id=2))
+    assert mine == identity(publish("a", session=1, id=2))
+    others = [publish("a", session=2, id=2), publish("a", session=1, id=3)]
+    assert mine not in [*map(identity, others), identity(publish("a", session=1, id=2), "gateway-2")]
+
+
+@given(*[st.sampled_from([*"ab1", "request", "user", "message"])] * 2, *[st.integers(0, 2)] * 2)
+def test_a_users_key_is_never_taken_for_a_request_or_an_event(user, key, session, id):
+    named = identity(publish("a", key=key), user=user)
+    assert named != identity(publish("a", session=session, id=id), key)
+    assert named != ("message", key)
+
+
+def test_a_publish_keeps_its_rates_whether_or_not_it_is_logged():
+    batch = frames(publish("orders.1"), publish("live.1"), grants=ADA)
+    for command in builders.pipeline(UNLOGGED).plan([batch], NOW).commands:
+        assert [limit.key[0] for limit in command.limits] == ["connection", "user", "topic"]
+
+
+def test_a_publish_that_is_too_fast_is_not_logged():
+    store = Shelf()
+    pipeline = builders.pipeline(burst=1)
+    deeds = done(publish("a", id=1), publish("a", id=2), pipeline=pipeline, store=store)
+    assert [type(reply) for reply in replies(deeds)] == [Published, Refused]
+    assert store.heads == {"a": 1}
 
 
 def test_a_publish_is_under_the_rule_of_its_topic():

@@ -1,0 +1,150 @@
+"""From questions about logs to what is read, and from what was read to their answers ◆
+
+However many ask the same of a topic in one turn, it is read once; however much they ask for, a turn reads and answers
+a bounded amount.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from router.history import entries_of, head_of
+from router.plan import Inquiry
+from router.refusals import store_away, too_many_heads
+from router.rules import Rules
+from shared.envelopes import (
+    AnyReply,
+    Fetched,
+    FetchRequest,
+    Head,
+    HistoryRead,
+    HistoryRequest,
+    SubscribeAllowed,
+    SubscribeRequest,
+)
+from shared.store.port import MAX_RECENT, Log, Read
+from shared.trie import PatternTrie
+
+MAX_ENTRIES = 1_000
+"""Entries in one answer."""
+MAX_ANSWER_BYTES = 256 * 1024
+"""Bytes of the entries in one answer, as the log keeps them; one that is larger comes alone."""
+MIN_ANSWER_BYTES = 4 * 1024
+TURN_BYTES = 16 * 2**20
+"""Bytes of entries in all answers of one turn; where many ask, each is given less, and asks on."""
+MAX_HEADS = 1_000
+"""Logs under one pattern of which one answer tells; where more have grown, it tells of none."""
+TURN_HEADS = 100_000
+"""Logs of which all answers of one turn tell; who comes after that is to come again."""
+SLACK = 30.0
+"""Seconds by which a client's last message may have been older than it seems: it was on its way, and clocks differ."""
+
+Logs = Mapping[Read, Log]
+"""What was read; what is not in it could not be read."""
+
+
+def since(inquiries: Iterable[Inquiry]) -> float | None:
+    """Return for how many seconds back the store is to tell which logs grew; None where nobody asks for that."""
+    within = max((inquiry.within for inquiry in inquiries if inquiry.within is not None), default=None)
+    return None if within is None else within + SLACK
+
+
+class Inquiries:
+    """Plans and answers the inquiries of a turn."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+
+    def reads(self, inquiries: Sequence[Inquiry], recent: Sequence[str] | None) -> dict[Read, None]:
+        """Return what is to be read for all `inquiries`, each once.
+
+        `recent` are the topics whose logs grew within the time of `since`; None where the store could not say.
+        """
+        reads: dict[Read, None] = {}
+        patterns = []
+        share = _share(inquiries)
+        for inquiry in inquiries:
+            if inquiry.within is None:
+                inquiry.read = _read(inquiry.request, share)
+                reads[inquiry.read] = None
+            elif recent is None:
+                inquiry.refusal = store_away()
+            else:
+                patterns.append(inquiry)
+        if patterns and recent is not None:
+            self._find_heads(patterns, recent)
+            for inquiry in patterns:
+                reads.update(dict.fromkeys(inquiry.heads or ()))
+        return reads
+
+    def answer(self, inquiry: Inquiry, logs: Logs) -> AnyReply | None:
+        """Return the answer, None where what it needs could not be read. Raises the inquiry's `Refusal`.
+
+        Raises `MalformedEnvelope` where a log holds what no router has put there.
+        """
+        if inquiry.refusal is not None:
+            raise inquiry.refusal
+        if inquiry.read is None:
+            return _with_heads(inquiry, logs)
+        log = logs.get(inquiry.read)
+        if log is None:
+            return None
+        match inquiry.request:
+            case FetchRequest(session=session, id=id, topic=topic):
+                return Fetched(session, id, topic, log.epoch, log.head, log.first, entries_of(log))
+            case HistoryRequest(session=session, id=id, topic=topic):
+                return HistoryRead(session, id, topic, log.epoch, log.head, entries_of(log))
+            case SubscribeRequest(session=session, id=id, topic=topic):
+                # Whether one who comes back gets all that was missed, the gateway decides: `recovered` is left open.
+                return SubscribeAllowed(session, id, topic, log.epoch, log.head)
+
+    def _find_heads(self, patterns: Sequence[Inquiry], recent: Sequence[str]) -> None:
+        """Say of each pattern which logs are to be read; of all at once, as there may be many of both."""
+        trie: PatternTrie[str] = PatternTrie()
+        grown: dict[str, list[Read]] = {inquiry.request.topic: [] for inquiry in patterns}
+        for pattern in grown:
+            trie.add(pattern, pattern)
+        for topic in recent:
+            if self._rules.of(topic).history:
+                for pattern in trie.match(topic):
+                    if len(grown[pattern]) <= MAX_HEADS:
+                        grown[pattern].append(head_of(topic))
+        complete = len(recent) < MAX_RECENT
+        heads = {
+            pattern: tuple(logs) if complete and len(logs) <= MAX_HEADS else None for pattern, logs in grown.items()
+        }
+        room = TURN_HEADS
+        for inquiry in patterns:
+            found = heads[inquiry.request.topic]
+            room -= len(found or ())
+            if found is not None and room < 0:
+                inquiry.refusal = too_many_heads()
+            else:
+                inquiry.heads = found
+
+
+def _share(inquiries: Sequence[Inquiry]) -> int:
+    """Return the bytes of entries that each answer may have."""
+    asking = sum(not isinstance(inquiry.request, SubscribeRequest) for inquiry in inquiries)
+    return min(MAX_ANSWER_BYTES, max(MIN_ANSWER_BYTES, TURN_BYTES // max(1, asking)))
+
+
+def _read(request: SubscribeRequest | FetchRequest | HistoryRequest, share: int) -> Read:
+    match request:
+        case FetchRequest(topic=topic, after=after, limit=limit) if limit > 0:
+            return Read(topic, max(0, after), limit=min(limit, MAX_ENTRIES), max_bytes=share)
+        case HistoryRequest(topic=topic, after=after, before=before, limit=limit):
+            newest = after is None
+            return Read(topic, after or 0, before, min(limit, MAX_ENTRIES), share, newest)
+    return head_of(request.topic)
+
+
+def _with_heads(inquiry: Inquiry, logs: Logs) -> AnyReply | None:
+    request, reads = inquiry.request, inquiry.heads
+    if reads is None:
+        return SubscribeAllowed(request.session, request.id, request.topic, recovered=False)
+    try:
+        heads = tuple([Head(read.topic, (log := logs[read]).epoch, log.head) for read in reads])
+    except KeyError:
+        return None
+    return SubscribeAllowed(request.session, request.id, request.topic, heads=heads)

@@ -1,0 +1,109 @@
+-- Lets commands through in their order, and appends what they bring.
+--
+-- Asked: candidate epoch, key of the index of recent topics, its bound, ms for which an unused log is remembered beyond
+-- its ttl, seconds for which an entry's key is, commands. A command: limits or nil; where it appends tag, topic, entry,
+-- history, ttl in ms, key or nil. A limit: key, microseconds that one takes, microseconds that may be taken at once.
+--
+-- Answered, for each command: 0 where it was let through; {seconds to wait, which limit}; {epoch, offset, 1 where it
+-- stood there before}.
+
+local candidate, index, bound, remembered, dedupe, commands = unpack(asked)
+local SLACK = 10  -- microseconds by which rounding may be off
+local STEP = 1000  -- keys that are read with one call; Lua's stack is bounded
+
+-- All that is there is read with one call: a call costs more than what it does.
+local names, place = {}, {}
+local function want(name)
+  if not place[name] then
+    names[#names + 1] = name
+    place[name] = #names
+  end
+end
+for _, command in ipairs(commands) do
+  if command[1] then
+    for _, limit in ipairs(command[1]) do want(limit[1]) end
+  end
+  if command[3] then want(command[2] .. 'head:' .. command[3]) end
+end
+local found = {}
+for from = 1, #names, STEP do
+  for _, value in ipairs(redis.call('MGET', unpack(names, from, math.min(from + STEP - 1, #names)))) do
+    found[#found + 1] = value
+  end
+end
+
+-- The generic cell rate algorithm, as in gcra.py.
+local spent_until = {}
+local function spend(limits)
+  local longest, refused_by, spent = 0, 0, {}
+  for number, limit in ipairs(limits) do
+    local name = limit[1]
+    local tat = spent_until[name] or tonumber(found[place[name]] or 0)
+    spent[number] = math.max(tat, micros) + limit[2]
+    local early = spent[number] - micros - limit[3]
+    if early > SLACK and early > longest then longest, refused_by = early, number end
+  end
+  if refused_by > 0 then return {longest / 1000000, refused_by} end
+  for number, limit in ipairs(limits) do spent_until[limit[1]] = spent[number] end
+end
+
+local logs, recent, nth = {}, {}, 0
+local function append(tag, topic, entry, history, ttl, key)
+  local name = tag .. 'head:' .. topic
+  local log = logs[name]
+  if not log then
+    log = opened(tag, topic, found[place[name]], candidate)
+    logs[name] = log
+  end
+  local offset = string.format('%.0f', log.head + 1)
+  if key then
+    key = tag .. 'key:' .. key
+    if not redis.call('SET', key, log.epoch .. ' ' .. offset, 'NX', 'EX', dedupe) then
+      local epoch, before = string.match(redis.call('GET', key), '^(%S+) (%d+)$')
+      return {epoch, tonumber(before), 1}
+    end
+  end
+  log.at = math.max(now, log.at)
+  redis.call('XADD', log.stream, 'MAXLEN', '~', history, offset .. string.format('-%.0f', log.at), 'e', entry)
+  log.head, log.history, log.ttl, log.changed = log.head + 1, history, ttl, true
+  if log.kept < now + ttl then  -- a little longer than need be, so that most entries need not say it again
+    local longer = ttl + math.max(ttl / 4, SECOND)
+    log.kept = now + longer
+    redis.call('PEXPIRE', log.stream, string.format('%.0f', longer))
+  end
+  nth = nth + 1
+  recent[topic] = nth
+  return {log.epoch, log.head, 0}
+end
+
+local answers = {}
+for number, command in ipairs(commands) do
+  answers[number] = command[1] and spend(command[1]) or 0
+  if answers[number] == 0 and command[3] then
+    answers[number] = append(command[2], command[3], command[4], command[5], command[6], command[7])
+  end
+end
+
+for name, tat in pairs(spent_until) do
+  if tat > micros then
+    redis.call('SET', name, string.format('%.17g', tat), 'PX', string.format('%.0f', (tat - micros) / 1000 + 1))
+  else
+    redis.call('UNLINK', name)
+  end
+end
+for _, log in pairs(logs) do
+  if log.changed or log.new then write(log, remembered) end
+end
+if nth > 0 then
+  local scores = {}
+  for topic, order in pairs(recent) do
+    scores[#scores + 1] = string.format('%.17g', micros + order / 128)
+    scores[#scores + 1] = topic
+  end
+  for from = 1, #scores, STEP do
+    redis.call('ZADD', index, unpack(scores, from, math.min(from + STEP - 1, #scores)))
+  end
+  redis.call('ZREMRANGEBYRANK', index, 0, -bound - 1)
+  redis.call('PEXPIRE', index, remembered)
+end
+return cmsgpack.pack(answers)

@@ -1,0 +1,46 @@
+-- What the scripts about logs share; it is put before each of them.
+--
+-- A log is two keys. <tag>log:<topic> is a stream of its entries, with the ids <offset>-<milliseconds>: so an entry's
+-- time costs nothing. <tag>head:<topic> is its card: head, history, ttl, the last entry's time, the time until which
+-- the stream is kept (numbers, 8 bytes each), the server's run (16 bytes), and the epoch.
+--
+-- The run is why a server that was restarted, or a replica that took over, begins new epochs: it may have lost its last
+-- entries, and would give their offsets to others.
+
+local SECOND, MINUTE = 1000, 60000
+local CARD = '<ddddd'
+local NUMBERS, RUN = 40, 16
+
+local asked = cmsgpack.unpack(ARGV[1])
+local time = redis.call('TIME')
+local BASE = 1735689600  -- 2025: what is counted from there leaves a double room for fractions of a microsecond
+local micros = (tonumber(time[1]) - BASE) * 1000000 + tonumber(time[2])
+local now = math.floor(micros / 1000)
+
+local run_now
+local function run()
+  if not run_now then
+    run_now = (string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or '') .. string.rep('-', RUN)
+    run_now = string.sub(run_now, 1, RUN)
+  end
+  return run_now
+end
+
+-- The log whose card is `card` (false: it has none), or a new one with the epoch `candidate`.
+local function opened(tag, topic, card, candidate)
+  local log = {card = tag .. 'head:' .. topic, stream = tag .. 'log:' .. topic, topic = topic}
+  if card and string.sub(card, NUMBERS + 1, NUMBERS + RUN) == run() then
+    log.head, log.history, log.ttl, log.at, log.kept = struct.unpack(CARD, card)
+    log.epoch = string.sub(card, NUMBERS + RUN + 1)
+  else
+    log.head, log.history, log.ttl, log.at, log.kept, log.epoch = 0, 0, 0, 0, 0, candidate
+    log.new = true
+    redis.call('UNLINK', log.stream)
+  end
+  return log
+end
+
+local function write(log, remembered)
+  local card = struct.pack(CARD, log.head, log.history, log.ttl, log.at, log.kept) .. run() .. log.epoch
+  redis.call('SET', log.card, card, 'PX', string.format('%.0f', log.ttl + remembered))
+end

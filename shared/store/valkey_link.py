@@ -1,0 +1,93 @@
+"""The way to one server, or to the master that Sentinel names: calls of scripts, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any, cast
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError
+
+from shared.store.valkey_scripts import Script
+from shared.store.valkey_url import Kind, StoreUrl
+
+CONNECT_TIMEOUT = 2.0
+ANSWER_TIMEOUT = 2.0
+"""Seconds until a server that does not let us in, or does not answer, counts as away."""
+
+SENTINEL_TIMEOUT = 1.0
+"""Seconds for one Sentinel; there are others."""
+
+CONNECTIONS = 8
+"""Connections of one store at most (of a Cluster: to one node)."""
+
+
+class SingleLink:
+    """Calls scripts on one server. What it raises is the library's, or an `OSError`."""
+
+    def __init__(self, url: StoreUrl) -> None:
+        self._redis = _sentinel(url) if url.kind is Kind.SENTINEL else _single(url)
+
+    async def call(self, script: Script, argument: bytes) -> Any:
+        """Run `script` once and return its answer. One that the server has forgotten is brought along anew."""
+        ask = self._redis.execute_command
+        try:
+            return await cast(Awaitable[Any], ask("EVALSHA", script.digest, 0, argument))
+        except NoScriptError:
+            return await cast(Awaitable[Any], ask("EVAL", script.text, 0, argument))
+
+    async def reset(self) -> None:
+        """Let go of the connections; the next call makes new ones."""
+        await self._redis.connection_pool.disconnect(inuse_connections=False)
+
+    async def close(self) -> None:
+        """Let go of the server."""
+        await self._redis.aclose()
+
+
+def _single(url: StoreUrl) -> Redis:
+    [(host, port)] = url.hosts
+    return Redis(host=host, port=port, **connection_options(url))
+
+
+def _sentinel(url: StoreUrl) -> Redis:
+    own = {**timeouts(SENTINEL_TIMEOUT, SENTINEL_TIMEOUT), **tls(url)}
+    for name in ("username", "password"):
+        if f"sentinel_{name}" in url.options:
+            own[name] = url.options[f"sentinel_{name}"]
+    sentinel = Sentinel(list(url.hosts), sentinel_kwargs=own)
+    return cast(Redis, sentinel.master_for(url.service, **connection_options(url)))
+
+
+def connection_options(url: StoreUrl) -> dict[str, Any]:
+    """Return how the library is to make connections."""
+    return {
+        **timeouts(CONNECT_TIMEOUT, ANSWER_TIMEOUT),
+        **tls(url),
+        "username": url.username,
+        "password": url.password,
+        "db": url.db,
+        "max_connections": CONNECTIONS,
+        "client_name": "penstock",
+    }
+
+
+def timeouts(connect: float, answer: float) -> dict[str, Any]:
+    """Return bounds in seconds. Nothing is tried twice: the caller knows best what may be said twice, and when."""
+    return {
+        "socket_connect_timeout": connect,
+        "socket_timeout": answer,
+        "retry": Retry(NoBackoff(), 0),
+        "protocol": 2,  # answers are the same, and the greeting is shorter
+    }
+
+
+def tls(url: StoreUrl) -> dict[str, Any]:
+    """Return how the library is to speak TLS, if it is to."""
+    if not url.tls:
+        return {}
+    files = {name: path for name, path in url.options.items() if name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")}
+    return {"ssl": True, "ssl_check_hostname": url.options.get("ssl_check_hostname") != "no", **files}

@@ -1,0 +1,135 @@
+"""What goes to the server and comes back from it, as bytes ◆
+
+Keys are `{prefix}:{tag}:kind:name`, the tag being a number in braces, so that all that concerns one topic shares a slot
+of a Cluster. They are injective: a topic stands at the end, and tuples are packed (MessagePack), never put together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import msgspec
+
+from shared.store.port import DEDUPE, MAX_RECENT, REMEMBERED, Admit, Admitted, Limit, Log, Position, Read
+from shared.topics import SLOTS, slot
+
+MAX_BATCH = 128
+"""Commands, or reads, of one call: the server serves nobody else meanwhile."""
+
+REMEMBERED_LIMITS = 16_384
+"""Tuples of limits whose packed form is kept."""
+
+_ADMITTED = Admitted(0.0)
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder().decode
+
+Packed: TypeAlias = tuple[Any, ...]
+
+
+class Packing:
+    """Packs for the keys that begin with `prefix`.
+
+    A tuple of limits is packed once, as long as it is the same object: the router keeps one for each connection and
+    topic. What is kept is bounded by `REMEMBERED_LIMITS`, and then begun anew.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self._tags = [f"{prefix}:{{{number}}}:" for number in range(SLOTS)]
+        self._limits: dict[int, tuple[tuple[Limit, ...], msgspec.Raw]] = {}
+        self._untagged = f"{prefix}:"
+        self.index = f"{prefix}:recent"
+
+    def tag(self, topic: str) -> str:
+        """Return what the keys of `topic` begin with."""
+        return self._tags[slot(topic)]
+
+    def tags(self) -> Sequence[str]:
+        """Return all there are."""
+        return self._tags
+
+    def limit(self, limit: Limit, tag: str) -> Packed:
+        """Pack one limit; its key begins with `tag`."""
+        key = tag.encode() + b"rate:" + _encode(limit.key)
+        return _text(key), 1e6 / limit.rate, limit.burst * 1e6 / limit.rate
+
+    def limits(self, limits: tuple[Limit, ...]) -> msgspec.Raw | None:
+        """Pack the limits of one command."""
+        if not limits:
+            return None
+        known = self._limits.get(id(limits))
+        if known is not None and known[0] is limits:
+            return known[1]
+        packed = msgspec.Raw(_encode([self.limit(limit, self._untagged) for limit in limits]))
+        if len(self._limits) >= REMEMBERED_LIMITS:
+            self._limits.clear()
+        self._limits[id(limits)] = limits, packed
+        return packed
+
+    def command(self, command: Admit) -> Packed:
+        """Pack one command with all that belongs to it."""
+        append = command.append
+        if append is None:
+            return (self.limits(command.limits),)
+        key = append.key
+        return (
+            self.limits(command.limits) if command.limits else None,
+            self._tags[slot(append.topic)],
+            append.topic,
+            _text(append.entry),
+            append.history,
+            append.ttl * 1000,
+            None if key is None else _text(_encode((append.topic, key))),
+        )
+
+    def admit(self, commands: Sequence[Packed], epoch: str, index: str | None = None, bound: int = MAX_RECENT) -> bytes:
+        """Pack a batch of them. `epoch` is for logs that begin."""
+        return _encode((epoch, index or self.index, bound, REMEMBERED * 1000, DEDUPE, commands))
+
+    def read(self, reads: Sequence[Read], epoch: str) -> bytes:
+        """Pack a batch of reads."""
+        packed = [
+            (
+                self.tag(read.topic),
+                read.topic,
+                read.after,
+                -1 if read.before is None else read.before,
+                read.limit,
+                read.max_bytes,
+                read.newest,
+            )
+            for read in reads
+        ]
+        return _encode((epoch, REMEMBERED * 1000, packed))
+
+
+def _text(value: bytes) -> msgspec.Raw:
+    """Pack bytes as what MessagePack once called raw, and now str 32: Redis's Lua does not know its bin."""
+    return msgspec.Raw(b"\xdb" + len(value).to_bytes(4) + value)
+
+
+def recent(index: str, within: float, most: int) -> bytes:
+    """Pack the question for recent topics."""
+    return _encode((index, within * 1e6, most))
+
+
+def answers(reply: bytes) -> list[Any]:
+    """Unpack the answers to a batch of commands."""
+    unpacked: list[Any] = _decode(reply)
+    return unpacked
+
+
+def admitted(answer: Any, limits: Sequence[Limit]) -> Admitted:
+    """Return what one answer means for a command with these `limits`."""
+    if answer == 0:
+        return _ADMITTED
+    if len(answer) == 3:
+        epoch, offset, repeated = answer
+        return Admitted(0.0, None, Position(epoch, offset), repeated == 1)
+    return Admitted(float(answer[0]), limits[answer[1] - 1])
+
+
+def log(answer: Sequence[Any]) -> Log:
+    """Return the log that was read."""
+    epoch, head, first, flat = answer
+    return Log(epoch.decode(), head, first, list(zip(flat[::2], flat[1::2], strict=True)))
