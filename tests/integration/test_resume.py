@@ -1,0 +1,188 @@
+"""A client that comes back gets all that it missed, in order and once, or is told that it does not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.support.client import Client
+from tests.support.eventually import eventually
+from tests.support.penstock import Penstock, running, token
+
+RULES = {"topics": [{"match": "short.#", "history": 3}, {"match": "fleeting.#", "history": 0}, {"match": "#"}]}
+
+
+@pytest.fixture(params=["memory", "rabbitmq"])
+async def penstock(request: pytest.FixtureRequest) -> AsyncIterator[Penstock]:
+    url = request.getfixturevalue("vhost").amqp_url if request.param == "rabbitmq" else None
+    async with running(url, gateways=2, **RULES) as penstock:
+        yield penstock
+
+
+def place(frame: dict[str, Any]) -> dict[str, Any]:
+    return {"epoch": frame["epoch"], "offset": frame["offset"]}
+
+
+async def emit(penstock: Penstock, topic: str, *numbers: int) -> None:
+    for number in numbers:
+        await penstock.emit(topic, number)
+
+
+async def data(client: Client, count: int) -> list[Any]:
+    return [frame["data"] for frame in await client.messages(count)]
+
+
+async def test_who_comes_back_to_any_gateway_gets_what_was_missed_and_then_what_is_live(penstock: Penstock) -> None:
+    first = await penstock.connect()
+    subscribed = await first.request("subscribe", topic="orders.1")
+    assert subscribed["offset"] == 0
+    await emit(penstock, "orders.1", 1, 2)
+    seen = (await first.messages(2))[-1]
+    assert seen["offset"] == 2
+    await first.leave()
+    await emit(penstock, "orders.1", 3, 4)
+    for edge in penstock.edges:
+        again = await penstock.connect(edge=edge)
+        answer = await again.request("subscribe", topic="orders.1", from_=place(seen))
+        assert answer["recovered"] is True
+        assert place(answer) == place(seen), "what follows comes after this"
+        assert await data(again, 2) == [3, 4]
+        await emit(penstock, "orders.1", 5)
+        assert (await again.message())["offset"] >= 5
+
+
+async def test_a_position_taken_before_any_message_is_good_for_resuming(penstock: Penstock) -> None:
+    first = await penstock.connect()
+    subscribed = await first.request("subscribe", topic="quiet")
+    await first.leave()
+    await emit(penstock, "quiet", 1)
+    again = await penstock.connect()
+    answer = await again.request("subscribe", topic="quiet", from_=place(subscribed))
+    assert answer["recovered"] is True
+    assert await data(again, 1) == [1]
+
+
+async def test_who_was_away_too_long_is_told_so_and_gets_what_is_kept(penstock: Penstock) -> None:
+    first = await penstock.connect()
+    subscribed = await first.request("subscribe", topic="short.a")
+    await first.leave()
+    await emit(penstock, "short.a", *range(1, 8))
+    again = await penstock.connect()
+    answer = await again.request("subscribe", topic="short.a", from_=place(subscribed))
+    assert answer["recovered"] is False
+    gap = await again.next(lambda frame: frame["type"] == "gap")
+    assert (gap["topic"], gap["offset"], gap["cause"]) == ("short.a", 5, "trimmed")
+    assert await data(again, 3) == [5, 6, 7]
+
+
+async def test_a_place_in_a_log_that_is_gone_is_a_gap(penstock: Penstock) -> None:
+    await emit(penstock, "orders.1", 1, 2)
+    client = await penstock.connect()
+    answer = await client.request("subscribe", topic="orders.1", from_={"epoch": "another", "offset": 1})
+    assert answer["recovered"] is False
+    gap = await client.next(lambda frame: frame["type"] == "gap")
+    assert (gap["offset"], gap["cause"]) == (3, "epoch_changed")
+    await emit(penstock, "orders.1", 3)
+    assert (await client.message())["offset"] == 3
+
+
+async def test_a_tail_is_the_last_messages(penstock: Penstock) -> None:
+    await emit(penstock, "orders.1", 1, 2, 3)
+    client = await penstock.connect()
+    answer = await client.request("subscribe", topic="orders.1", tail=2)
+    assert "recovered" not in answer
+    assert answer["offset"] == 1
+    assert await data(client, 2) == [2, 3]
+
+
+async def test_a_history_is_read_forwards_and_backwards(penstock: Penstock) -> None:
+    await emit(penstock, "orders.1", *range(1, 8))
+    client = await penstock.connect()
+    last = await client.request("history", topic="orders.1", limit=2)
+    assert [message["data"] for message in last["messages"]] == [6, 7]
+    assert last["offset"] == 7
+    before = await client.request("history", topic="orders.1", limit=2, before=6)
+    assert [message["offset"] for message in before["messages"]] == [4, 5]
+    after = await client.request("history", topic="orders.1", limit=2, after=1)
+    assert [message["offset"] for message in after["messages"]] == [2, 3]
+    nothing = await client.request("history", topic="fleeting.a")
+    assert (nothing["type"], nothing["code"]) == ("error", "not_found")
+    stranger = await penstock.connect(token(subscribe=["other"]))
+    assert (await stranger.request("history", topic="orders.1"))["code"] == "forbidden"
+
+
+async def test_a_pattern_resumes_with_the_topics_that_appeared_meanwhile(penstock: Penstock) -> None:
+    first = await penstock.subscribed("orders.*")
+    await emit(penstock, "orders.1", 1)
+    seen = await first.message()
+    await first.leave()
+    await emit(penstock, "orders.1", 2)
+    await emit(penstock, "orders.2", 1, 2)
+    await emit(penstock, "other.1", 1)
+    again = await penstock.connect(edge=penstock.edges[1])
+    since = {"at": seen["at"], "topics": {"orders.1": place(seen)}}
+    answer = await again.request("subscribe", topic="orders.*", from_=since)
+    assert answer["recovered"] is True, answer
+    missed = await again.messages(3)
+    assert sorted((frame["topic"], frame["data"]) for frame in missed) == [
+        ("orders.1", 2),
+        ("orders.2", 1),
+        ("orders.2", 2),
+    ]
+    await emit(penstock, "orders.2", 3)
+    assert (await again.message())["data"] == 3
+
+
+async def test_a_publish_that_is_repeated_with_its_key_has_one_effect_and_the_same_answer(penstock: Penstock) -> None:
+    listener = await penstock.subscribed("orders.1")
+    answers = []
+    for edge in (*penstock.edges, penstock.edges[0]):
+        client = await penstock.connect(edge=edge)
+        answers.append(await client.request("publish", topic="orders.1", data=1, key="k", id=7))
+    assert answers[0] == answers[1] == answers[2]
+    assert answers[0]["offset"] == 1
+    await emit(penstock, "orders.1", 2)
+    assert await data(listener, 2) == [1, 2]
+
+
+async def test_an_event_that_is_repeated_with_its_message_id_has_one_effect(penstock: Penstock) -> None:
+    listener = await penstock.subscribed("orders.1")
+    for _ in range(2):
+        await penstock.emit("orders.1", 1, message_id="m")
+    await emit(penstock, "orders.1", 2)
+    assert await data(listener, 2) == [1, 2]
+
+
+async def test_topics_without_history_have_no_offsets_and_recover_nothing(penstock: Penstock) -> None:
+    client = await penstock.connect()
+    answer = await client.request("subscribe", topic="fleeting.a", from_={"epoch": "e", "offset": 1})
+    assert answer["recovered"] is False
+    await emit(penstock, "fleeting.a", 1)
+    message = await client.message()
+    assert "offset" not in message
+    assert "epoch" not in message
+
+
+async def test_subscribing_while_messages_flow_loses_and_doubles_nothing(penstock: Penstock) -> None:
+    total = 200
+    watcher = await penstock.connect()
+    start = place(await watcher.request("subscribe", topic="flow"))
+
+    async def flow() -> None:
+        for number in range(1, total + 1):
+            await penstock.emit("flow", number)
+
+    flowing = asyncio.create_task(flow())
+    clients = []
+    for round_ in range(10):
+        await eventually(lambda at_least=round_ * total // 12: penstock.router.counters.published >= at_least)
+        client = await penstock.connect(edge=penstock.edges[round_ % 2])
+        answer = await client.request("subscribe", topic="flow", from_=start)
+        assert answer["recovered"] is True
+        clients.append(client)
+    for client in (watcher, *clients):
+        assert await data(client, total) == list(range(1, total + 1))
+    await flowing
