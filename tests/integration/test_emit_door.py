@@ -16,40 +16,16 @@ from pika.exceptions import AMQPError, ChannelClosedByBroker
 from yarl import URL
 
 from shared.bus.port import Received, Source
-from shared.bus.topology import DEAD, EVENTS
+from shared.bus.topology import DEAD
+from tests.support.back_end import Event, emit, publish
 from tests.support.broker import Broker, Vhost
 from tests.support.client import JSON, MSGPACK
 from tests.support.eventually import eventually
 from tests.support.penstock import API_KEY, CANARY, Penstock, running, token
 
-Event = tuple[str, bytes, dict[str, Any]]
 HUGE = b'"' + CANARY.encode() + b"x" * (20 * 2**20) + b'"'
 REFUSED = 406
 """PRECONDITION_FAILED (AMQP 0-9-1, section 1.2): what RabbitMQ 4 says of a body beyond 16 MiB."""
-
-
-def emit(url: str, *events: Event) -> None:
-    """Publish as any program does that has learnt AMQP."""
-    publish(url, *events, confirms=True).close()
-
-
-def publish(url: str, *events: Event, confirms: bool) -> pika.BlockingConnection:
-    """Do the same, and return the connection, open.
-
-    Without confirms it has to stay open until the events are where they should be: RabbitMQ forgets what a channel
-    has published to a quorum queue and not yet seen there when that channel closes (3.10.8, not 4.0.5).
-    """
-    connection = pika.BlockingConnection(pika.URLParameters(url))
-    try:
-        channel = connection.channel()
-        if confirms:
-            channel.confirm_delivery()
-        for topic, body, properties in events:
-            channel.basic_publish(EVENTS, topic, body, pika.BasicProperties(**properties), mandatory=confirms)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
 
 
 async def dead_letters(penstock: Penstock) -> list[Received]:

@@ -23,6 +23,8 @@ from shared.envelopes import (
     SubscribeRequest,
     read_grant,
 )
+from tests.support.back_end import emit
+from tests.support.back_end import publish as publish_events
 from tests.support.eventually import eventually
 from tests.unit.router.builders import fresh_token, grant, publish
 from tests.unit.router.edge import Edge, waiting
@@ -37,16 +39,6 @@ async def dead_letters(edge: Edge) -> list[Received]:
         [Source(topology.DEAD)], lambda each: (letters.append(each), intake.ack(each)), prefetch=100
     )
     return letters
-
-
-def emit(url, *events, confirms=True):
-    """Publish events as a back end does that has never heard of Penstock."""
-    with contextlib.closing(pika.BlockingConnection(pika.URLParameters(url))) as connection:
-        channel = connection.channel()
-        if confirms:
-            channel.confirm_delivery()
-        for topic, body, properties in events:
-            channel.basic_publish(topology.EVENTS, topic, body, pika.BasicProperties(**properties))
 
 
 async def test_a_client_connects_subscribes_publishes_and_refreshes(edge, start):
@@ -85,8 +77,10 @@ async def test_an_event_of_any_amqp_client_is_delivered(vhost, edge, start, conf
         "timestamp": 1_600_000_000,
         "headers": {"traceparent": trace, "CC": ["penstock.dead"], "x-other": {"deep": [1]}},
     }
-    await asyncio.to_thread(emit, vhost.amqp_url, ("orders.1", b"hello", properties), confirms=confirms)
-    await eventually(lambda: edge.entries)
+    event = ("orders.1", b"hello", properties)
+    publisher = await asyncio.to_thread(publish_events, vhost.amqp_url, event, confirms=confirms)
+    with contextlib.closing(publisher):  # it stays: what was not confirmed may be forgotten with its channel
+        await eventually(lambda: edge.entries)
     entry = edge.entries[0]
     assert (entry.topic, entry.payload, entry.key, entry.at, entry.trace) == (
         "orders.1",
