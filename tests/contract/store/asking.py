@@ -6,7 +6,9 @@ from time import monotonic
 from shared.store.port import Admit, Admitted, Append, Limit, Log, Read, Store
 
 
-def append(topic: str, entry: bytes, history: int = 100, ttl: int = 300, key: tuple[str | int, ...] | None = None) -> Admit:
+def append(
+    topic: str, entry: bytes, history: int = 100, ttl: int = 300, key: tuple[str | int, ...] | None = None
+) -> Admit:
     """A command without limits."""
     return Admit((), Append(topic, entry, history, ttl, key))
 

@@ -100,7 +100,7 @@ async def test_a_key_is_known_after_its_entry_was_trimmed(store: Store) -> None:
 
 
 async def test_keys_of_other_topics_and_other_shapes_stay_apart(store: Store) -> None:
-    keys: list[tuple[str | int, ...]] = [("a", "b"), ("a b",), ("ab",), ("a", "b", ""), ("a:b",), (1,), ("1",), ("ü\x00",)]
+    keys = [("a", "b"), ("a b",), ("ab",), ("a", "b", ""), ("a:b",), (1,), ("1",), ("ü\x00",)]
     answers = await admit(store, *[append("t", b"x", key=key) for key in keys], append("t:a", b"x", key=("b",)))
     assert not any(answer.repeated for answer in answers)
     assert (await head(store, "t"))[1] == len(keys)

@@ -25,7 +25,8 @@ class ContainerNode:
         self._ports = different_ports(len(options))
         self._host = "127.0.0.1"
         servers = [
-            f"mkdir -p /data/{port} && valkey-server --port {port} --bind 0.0.0.0 --dir /data/{port} "
+            f"mkdir -p /data/{port} && touch /data/{port}/server.conf && "  # a Sentinel insists on one, to write into
+            f"valkey-server /data/{port}/server.conf --port {port} --bind 0.0.0.0 --dir /data/{port} "
             f"{shlex.join((*QUIET, *more))} &"
             for port, more in zip(self._ports, options, strict=True)
         ]

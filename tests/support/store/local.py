@@ -78,9 +78,11 @@ class LocalNode:
         """Start a server as the head of a process group, in a folder of its own."""
         folder = self._folder / str(port)
         folder.mkdir(exist_ok=True)
+        configuration = folder / "server.conf"  # a Sentinel insists on one, to write into
+        configuration.touch()
         with (self._folder / "output").open("ab") as output:
             server = subprocess.Popen(
-                [self._program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), *QUIET, *more],
+                [self._program, str(configuration), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), *QUIET, *more],
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
