@@ -49,7 +49,7 @@ class Fault:
     key: str
     what: str
     inject: Inject
-    layout: Layout = Layout()
+    layout: Layout = field(default_factory=Layout)
     gaps: bool = False
     """Whether subscribers may be told of holes."""
     recover_within: float = 20.0

@@ -18,7 +18,7 @@ from tests.support.penstock import token
 TOPICS = [f"load.{number}" for number in range(6)]
 
 SUBSCRIBERS = 6
-INTERVAL = 0.03
+INTERVAL = 0.02
 """Seconds between two messages of one lane, on average."""
 
 RESOLVED_WITHIN = 30.0

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
+from signal import SIGCONT, SIGSTOP
 
 from tests.faults.fault import Scene, fault
 from tests.faults.injections.moments import news, some_time
 from tests.faults.verdict import Check
 from tests.support.broker.management import Management
+from tests.support.eventually import eventually
 
 ROUTE_PATTERN = "^penstock\\.route\\."
 
@@ -68,8 +69,6 @@ async def full_queues(scene: Scene) -> None:
     vhost = scene.rig.places.vhost
     management = Management(scene.rig.places.broker.management_url)
     policy = {"pattern": ROUTE_PATTERN, "definition": {"max-length": 1}, "apply-to": "queues"}
-    from signal import SIGCONT, SIGSTOP
-
     for router in scene.rig.routers:
         router.signal(SIGSTOP)
     await asyncio.to_thread(management.put, "policies", vhost.name, "full", **policy)
@@ -87,10 +86,7 @@ async def close_connections(scene: Scene) -> None:
     vhost = scene.rig.places.vhost
     closed = 0
     for _ in range(2):
-        began = time.monotonic()
-        while not (now := await asyncio.to_thread(_close_named, vhost, "router")) and time.monotonic() - began < 20:
-            await asyncio.sleep(0.2)
-        closed += now
+        closed += await eventually(lambda: asyncio.to_thread(_close_named, vhost, "router"), 20.0)
         await some_time(scene, 0.5, 1.5)
     scene.heal()
     scene.expect(closed >= 4, Check.LIVE, f"only {closed} connections were there to be closed")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from signal import SIGCONT, SIGSTOP, SIGTERM
+from urllib.request import urlopen
 
 from tests.faults.fault import Scene, fault
 from tests.faults.injections.moments import news, some_time, unacknowledged
+from tests.faults.programs import Program
 from tests.faults.rig import ROUTER, Layout
 from tests.faults.verdict import Check
-
-FREE_AGAIN = 0.5
 
 
 @fault("F01", "a router is killed with its prefetch full, and comes back")
@@ -124,10 +124,8 @@ async def scale_routers(scene: Scene) -> None:
     scene.heal()
 
 
-def redelivered(router) -> float:  # type: ignore[no-untyped-def]
+def redelivered(router: Program) -> float:
     """Return how many messages came to a router that had come to somebody before."""
-    from urllib.request import urlopen
-
     with urlopen(f"http://127.0.0.1:{router.port}/metrics", timeout=10) as answer:
         for line in answer.read().decode().splitlines():
             if line.startswith("penstock_router_redelivered"):
