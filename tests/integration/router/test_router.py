@@ -62,9 +62,10 @@ async def test_a_client_connects_subscribes_publishes_and_refreshes(edge, start)
     await eventually(lambda: len(edge.replies) == 6)
     answers = {reply.id: reply for reply in edge.replies}
     assert [answers[number].code for number in (3, 5)] == ["forbidden", "forbidden"]
-    assert answers[4] == Published(1, 4)
+    [entry] = edge.entries
+    assert answers[4] == Published(1, 4, entry.epoch, 1)
     assert answers[6].lost == ("orders.*",)
-    assert [(entry.topic, entry.payload, entry.sender) for entry in edge.entries] == [("orders.1", b'{"n":1}', "ada")]
+    assert (entry.topic, entry.payload, entry.sender, entry.offset) == ("orders.1", b'{"n":1}', "ada", 1)
 
 
 @pytest.mark.parametrize("confirms", [True, False])
