@@ -116,7 +116,7 @@ class Storage:
         for command in commands:
             # Though it may be back by now: what comes after one that was not appended must not overtake it.
             outcomes += await self.admit([command], ask=not lost)
-            lost = lost or self.away
+            lost = lost or isinstance(outcomes[-1], StoreAway)
         return outcomes
 
     async def _admit_alone(self, commands: Sequence[Admit]) -> Sequence[Admitted | Exception]:
