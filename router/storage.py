@@ -127,8 +127,6 @@ class Storage:
         return [next(admissions) if command.append is None else away for command in commands]
 
     def _lose(self, reason: StoreAway) -> None:
-        if self._task is not None:
-            return
         self._since = monotonic()
         self._counters.store_away = 1
         self._counters.store_losses += 1

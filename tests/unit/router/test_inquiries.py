@@ -189,7 +189,9 @@ def test_a_gateway_that_asks_for_nothing_is_told_where_the_log_stands():
 
 @pytest.mark.parametrize(("after", "limit"), [(-5, 2), (0, 2)])
 def test_of_more_than_was_asked_for_the_first_come(after, limit):
-    assert payloads(answer(filled(a=5), fetch("a", after, limit))) == [b"1", b"2"]
+    store = filled(a=5)
+    assert payloads(answer(store, fetch("a", after, limit))) == [b"1", b"2"]
+    assert [read.after for read in store.reads[0]] == [0]
 
 
 def test_one_answer_holds_a_bounded_number_and_a_bounded_size():

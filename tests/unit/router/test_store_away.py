@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from router.outlet import Outlet
 from router.pipeline import Pipeline
 from shared.bus import topology
 from shared.bus.port import Message
@@ -15,7 +16,7 @@ from shared.topics import partition
 from tests.support.eventually import eventually
 from tests.unit.router.builders import fresh_token, publish
 from tests.unit.router.edge import waiting
-from tests.unit.router.running import ADA, idle, made, opened, routed, router_bus
+from tests.unit.router.running import ADA, GatedStore, idle, made, opened, routed, router_bus
 from tests.unit.router.running import quick as quick
 from tests.unit.router.shelf import Shelf
 
@@ -104,6 +105,71 @@ async def test_more_than_a_turn_holds_keeps_its_order_and_nothing_newer_overtake
         await idle(router, edge)
 
 
+class HalfBack(Shelf):
+    """A store that seems to be back, and appends nothing yet."""
+
+    refuses = True
+    refused = 0
+
+    async def admit(self, commands, now):
+        if self.refuses and any(command.append for command in commands):
+            self.refused += 1
+            raise StoreAway("out of memory")
+        return await super().admit(commands, now)
+
+
+async def test_what_is_held_again_keeps_its_place_before_what_was_held_after_it():
+    store = HalfBack()
+    async with routed(store) as (router, edge):
+        await emit(edge, "a", *range(100))
+        await emit(edge, "b", *range(100))
+        await eventually(lambda: router.counters.held == 200)
+        tried = store.refused
+        await eventually(lambda: store.refused > tried + 3)
+        store.refuses = False
+        await eventually(lambda: len(edge.entries) == 200)
+        assert numbers(edge, "a") == numbers(edge, "b") == [(n + 1, n) for n in range(100)]
+        await idle(router, edge)
+
+
+async def test_what_cannot_be_held_as_its_connection_was_lost_meanwhile_is_logged_once(monkeypatch):
+    store = GatedStore()
+    async with routed(store, topics=LIVE) as (router, edge):
+        send = Outlet.send
+
+        async def sends_and_loses(self, messages, is_stale):
+            await send(self, messages, is_stale)
+            if messages and router.counters.turns == 2:
+                monkeypatch.setattr(Outlet, "send", send)
+                router_bus(router).lose("the test cut it")
+
+        monkeypatch.setattr(Outlet, "send", sends_and_loses)
+        store.gate.clear()
+        await emit(edge, "live.1", 1)
+        await eventually(lambda: store.asked == 1)
+        await emit(edge, "a", 1)
+        await emit(edge, "live.2", 1)
+        await eventually(lambda: router.counters.in_hand == 3)
+        store.away = True
+        store.gate.set()
+        await eventually(lambda: router.counters.redelivered == 2 and router.counters.held == 1)
+        assert router.counters.dropped_stale == 1
+        store.away = False
+        await eventually(lambda: numbers(edge, "a"))
+        await idle(router, edge)
+        assert store.heads == {"a": 1}
+
+
+async def test_a_router_without_a_connection_holds_nothing():
+    store = Shelf()
+    async with routed(store) as (router, edge):
+        store.away = True
+        await emit(edge, "a", 1)
+        await eventually(lambda: router.counters.held == 1)
+        router_bus(router).crash()
+        await eventually(lambda: (router.counters.held, router.counters.in_hand) == (0, 0))
+
+
 class Flickering(Shelf):
     """A store that goes away at every third batch of appends."""
 
@@ -175,13 +241,14 @@ async def test_a_connection_that_is_lost_while_a_turn_is_held_lets_go_of_all_of_
         assert router.counters.held == 0
 
 
-async def test_a_stop_does_not_wait_for_the_store_and_leaves_what_is_held_to_another_router():
+async def test_a_stop_does_not_wait_for_the_store_and_leaves_what_is_held_to_another_router(caplog):
     store = Shelf()
     async with routed(store) as (router, edge):
         store.away = True
         await emit(edge, "a", 1, 2)
         await eventually(lambda: router.counters.held == 2)
         await router.stop()
+        assert "stopped with 2 messages in hand" in caplog.text
         await router_bus(router).close()
         assert await waiting(edge.bus) == 2
         successor = made(await opened(edge.broker))
