@@ -142,6 +142,7 @@ async def test_what_cannot_be_held_as_its_connection_was_lost_meanwhile_is_logge
             if messages and router.counters.turns == 2:
                 monkeypatch.setattr(Outlet, "send", send)
                 router_bus(router).lose("the test cut it")
+                await eventually(lambda: router.counters.redelivered)
 
         monkeypatch.setattr(Outlet, "send", sends_and_loses)
         store.gate.clear()
