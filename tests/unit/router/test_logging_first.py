@@ -62,6 +62,17 @@ def test_a_batch_that_comes_again_from_a_router_that_died_has_one_effect_and_the
     assert replies(second) == replies(first)
 
 
+def test_a_batch_that_comes_again_is_not_refused_by_the_rates_it_has_kept_already():
+    store = Shelf()
+    pipeline = builders.pipeline(LIVE, burst=3)
+    requests = [publish("a", b"1", id=id) for id in range(3)]
+    conclude(pipeline, pipeline.plan([batch(*requests)], NOW), store)
+    deeds = conclude(pipeline, pipeline.plan([frames(*requests, grants=ADA, redelivered=True)], NOW), store)
+    assert [reply.offset for reply in replies(deeds)] == [1, 2, 3]
+    assert [entry.offset for entry in entries(deeds)] == [1, 2, 3]
+    assert isinstance(replies(conclude(pipeline, pipeline.plan([batch(publish("a", id=9))], NOW), store))[0], Refused)
+
+
 def test_a_key_that_is_given_to_something_else_delivers_what_it_was_given_to_first():
     store = Shelf()
     turn(store, batch(publish("a", b"1", key="k")))
