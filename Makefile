@@ -28,8 +28,9 @@ up: export PENSTOCK_PORT := $(PORT)
 endif
 
 test: export PENSTOCK_MAY_INSTALL := yes
-test: $(DEV) ## Run every test, against a real RabbitMQ [ARGS='tests/unit -k topic']
+test: $(DEV) ## Run every test, against a real RabbitMQ and Valkey [ARGS='tests/unit -k topic']
 	@$(BIN)/python -m tests.support.broker
+	@$(BIN)/python -m tests.support.store
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 lint: $(DEV) ## Check style (ruff), types (mypy --strict) and who may import whom

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeVar
@@ -13,10 +14,13 @@ from router.settings import RouterSettings
 from shared.bus.counters import BusCounters
 from shared.bus.memory import MemoryBroker, MemoryBus
 from shared.bus.port import Bus
-from shared.errors import ConfigurationError
+from shared.clock import monotonic
+from shared.errors import ConfigurationError, StoreAway
 from shared.settings import CommonSettings
 from shared.store.memory import MemoryStore
 from shared.store.port import Store
+
+log = logging.getLogger(__name__)
 
 Settings = TypeVar("Settings", bound=CommonSettings)
 
@@ -49,7 +53,14 @@ class OpenStore:
         self._store = store
 
     async def start(self) -> None:
-        """Do nothing: a store connects when it is used."""
+        """Ask it something, so that a wrong password stops the start (`ConfigurationError`), now and not later.
+
+        One that is away is told, and waited for by whoever needs it: it comes back by itself.
+        """
+        try:
+            await self._store.recent(0.0, monotonic())
+        except StoreAway as away:
+            log.warning("%s Routers wait for it.", away, extra={"event": "store.away"})
 
     async def stop(self) -> None:
         """Let go of it."""
@@ -88,12 +99,21 @@ def make_bus(settings: CommonSettings, broker: MemoryBroker | None, name: str) -
     return MemoryBus(broker, name)
 
 
-def make_store(settings: RouterSettings) -> Store:
-    """Return the store of one router; raise `ConfigurationError` for one that this version does not have."""
+def make_store(settings: RouterSettings, name: str | None = None) -> Store:
+    """Return the store of one router: Valkey or Redis where there is a URL, else in the memory of this process.
+
+    `name` is that of a program in a process of its own, beside which others may run: memory is not enough for it.
+    Raises `ConfigurationError` there without a URL, and for a URL that cannot be read.
+    """
     if settings.store_url is not None:
+        from shared.store.valkey import open_store  # its client library is loaded only where it is used
+
+        return open_store(settings.store_url.get_secret_value())
+    if name is not None:
         raise ConfigurationError(
-            "PENSTOCK_STORE_URL is set, but this version keeps what routers share (rate limits) in the memory of each: "
-            "remove it."
+            f"A {name} of its own needs Valkey or Redis: set PENSTOCK_STORE_URL or give --store-url (logs, keys and "
+            "rates in memory end with their process, and no other router would know them). For everything in one "
+            "process use `penstock up`."
         )
     return MemoryStore(settings.max_limit_keys)
 

@@ -39,7 +39,9 @@ class CommonSettings(BaseSettings):
         None, description="RabbitMQ, amqp:// or amqps:// (user, password, host, port, vhost). Absent: the memory bus."
     )
     store_url: SecretStr | None = Field(
-        None, description="Valkey or Redis. Absent: the memory store of each process."
+        None,
+        description="Valkey or Redis 6.2: redis://, redis+sentinel://host,host/service or redis+cluster://host,host "
+        "(user, password, db; rediss for TLS; valkey for redis). Absent: memory, for `penstock up` alone.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["text", "json"] | None = Field(

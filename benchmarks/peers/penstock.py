@@ -8,6 +8,7 @@ from benchmarks.broker import Broker
 from benchmarks.load.generator import Door
 from benchmarks.peers.penstock_setup import API_KEY, is_ready, penstock_door, start, write_tokens
 from benchmarks.processes import free_port
+from benchmarks.store import own_store
 
 
 class Penstock:
@@ -25,7 +26,8 @@ class Penstock:
         self.port = free_port()
         self.tokens = write_tokens(self.folder / "tokens")
         with ExitStack() as started:
-            self.router = start(self.folder, "router", amqp_url=url)
+            store_url = started.enter_context(own_store())
+            self.router = start(self.folder, "router", amqp_url=url, store_url=store_url)
             started.callback(self.router.stop)
             self.gateway = start(self.folder, "gateway", port=self.port, amqp_url=url)
             started.callback(self.gateway.stop)

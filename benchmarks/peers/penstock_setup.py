@@ -67,13 +67,17 @@ def penstock_door(port: int, tokens: Path, topic: str | None) -> Door:
     return Door(port, "/ws", SUBPROTOCOL, tuple(handshake), tokens)
 
 
-def start(folder: Path, command: str, *, port: int | None = None, amqp_url: str | None = None) -> Process:
+def start(
+    folder: Path, command: str, *, port: int | None = None, amqp_url: str | None = None, store_url: str | None = None
+) -> Process:
     """Start `penstock COMMAND` in `folder`, where its `penstock.toml` lies."""
     (folder / "penstock.toml").write_text(TOML)
     env = {name: value for name, value in os.environ.items() if not name.startswith("PENSTOCK_")}
     env |= ENVIRONMENT | {"PYTHONPATH": str(ROOT)}
     if amqp_url is not None:
         env["PENSTOCK_AMQP_URL"] = amqp_url
+    if store_url is not None:
+        env["PENSTOCK_STORE_URL"] = store_url
     argv = [sys.executable, "-m", "penstock", command]
     if port is not None:
         argv += ["--port", str(port)]

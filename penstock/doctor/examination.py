@@ -13,8 +13,8 @@ from penstock.doctor.keys import token_key
 from penstock.doctor.verdict import Verdict, fail, ok, warn
 from penstock.effective.programs import unread
 from router.settings import RouterSettings
-from shared.clock import wall
-from shared.errors import ConfigurationError
+from shared.clock import monotonic, wall
+from shared.errors import ConfigurationError, StoreAway
 from shared.settings import CommonSettings
 from shared.telemetry.process import most_files
 
@@ -35,7 +35,7 @@ async def examine(amqp_url: str | None) -> list[Verdict]:
     if isinstance(common, CommonSettings):
         configured = common.amqp_url.get_secret_value() if common.amqp_url else None
         verdicts += await broker(amqp_url or configured)
-        verdicts.append(_store(common))
+        verdicts.append(await store(common.store_url.get_secret_value() if common.store_url else None))
     return verdicts
 
 
@@ -54,11 +54,21 @@ def _settings(wrong: list[str]) -> list[Verdict]:
     return strays or [ok("settings", "they can be read, and all are known")]
 
 
-def _store(settings: CommonSettings) -> Verdict:
-    if settings.store_url is not None:
-        return fail(
-            "store",
-            "PENSTOCK_STORE_URL is set, and this version keeps what routers share in the memory of each",
-            "Remove it.",
-        )
-    return ok("store", "in memory: each router counts rate limits for itself")
+async def store(store_url: str | None) -> Verdict:
+    """Judge the store; without a URL there is none to judge."""
+    if store_url is None:
+        return ok("store", "none is set: `penstock up` keeps logs and rates in memory")
+    from shared.store.valkey import open_store  # its client library is loaded only where it is used
+    from shared.store.valkey_url import parse
+
+    try:
+        opened = open_store(store_url)
+        try:
+            await opened.recent(0.0, monotonic())
+        finally:
+            await opened.close()
+    except ConfigurationError as error:
+        return fail("store", str(error), "Mend it, or the URL.")
+    except StoreAway as error:
+        return fail("store", str(error), "Start it, or mend PENSTOCK_STORE_URL.")
+    return ok("store", f"{parse(store_url).where} answers")

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from shared.store.port import DEDUPE, MAX_RECENT, REMEMBERED, Admit, Admitted, Limit, Log, Position, Read
+from shared.store.port import DEDUPE, MAX_RECENT, REMEMBERED, Admit, Admitted, Append, Limit, Log, Position, Read
 from shared.topics import SLOTS, slot
 
 MAX_BATCH = 128
@@ -20,7 +20,9 @@ MAX_BATCH = 128
 REMEMBERED_LIMITS = 16_384
 """Tuples of limits whose packed form is kept."""
 
-_ADMITTED = Admitted(0.0)
+ADMITTED = Admitted(0.0)
+"""The outcome of a command that appends nothing."""
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 
@@ -35,22 +37,19 @@ class Packing:
     """
 
     def __init__(self, prefix: str) -> None:
-        self._tags = [f"{prefix}:{{{number}}}:" for number in range(SLOTS)]
+        self.tags = [f"{prefix}:{{{number}}}:" for number in range(SLOTS)]
+        """What the keys under each tag begin with."""
         self._limits: dict[int, tuple[tuple[Limit, ...], msgspec.Raw]] = {}
         self._untagged = f"{prefix}:"
         self.index = f"{prefix}:recent"
 
     def tag(self, topic: str) -> str:
         """Return what the keys of `topic` begin with."""
-        return self._tags[slot(topic)]
-
-    def tags(self) -> Sequence[str]:
-        """Return all there are."""
-        return self._tags
+        return self.tags[slot(topic)]
 
     def limit(self, limit: Limit, tag: str) -> Packed:
         """Pack one limit; its key begins with `tag`."""
-        key = tag.encode() + b"rate:" + _encode(limit.key)
+        key = tag.encode() + b"rate:" + packed_key(limit.key)
         return _text(key), 1e6 / limit.rate, limit.burst * 1e6 / limit.rate
 
     def limits(self, limits: tuple[Limit, ...]) -> msgspec.Raw | None:
@@ -74,13 +73,17 @@ class Packing:
         key = append.key
         return (
             self.limits(command.limits) if command.limits else None,
-            self._tags[slot(append.topic)],
+            self.tags[slot(append.topic)],
             append.topic,
             _text(append.entry),
             append.history,
             append.ttl * 1000,
             None if key is None else _text(_encode((append.topic, key))),
         )
+
+    def append(self, append: Append) -> Packed:
+        """Pack an append whose limits were taken care of."""
+        return self.command(Admit((), append))
 
     def admit(self, commands: Sequence[Packed], epoch: str, index: str | None = None, bound: int = MAX_RECENT) -> bytes:
         """Pack a batch of them. `epoch` is for logs that begin."""
@@ -103,6 +106,11 @@ class Packing:
         return _encode((epoch, REMEMBERED * 1000, packed))
 
 
+def packed_key(key: tuple[str | int, ...]) -> bytes:
+    """Pack a key so that no two are alike."""
+    return _encode(key)
+
+
 def _text(value: bytes) -> msgspec.Raw:
     """Pack bytes as what MessagePack once called raw, and now str 32: Redis's Lua does not know its bin."""
     return msgspec.Raw(b"\xdb" + len(value).to_bytes(4) + value)
@@ -122,7 +130,7 @@ def answers(reply: bytes) -> list[Any]:
 def admitted(answer: Any, limits: Sequence[Limit]) -> Admitted:
     """Return what one answer means for a command with these `limits`."""
     if answer == 0:
-        return _ADMITTED
+        return ADMITTED
     if len(answer) == 3:
         epoch, offset, repeated = answer
         return Admitted(0.0, None, Position(epoch, offset), repeated == 1)

@@ -50,6 +50,11 @@ class StoreUrl:
     options: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property
+    def files(self) -> dict[str, str]:
+        """Return the files that TLS needs, by the names of their options."""
+        return {name: path for name, path in self.options.items() if name in _FILES}
+
+    @property
     def where(self) -> str:
         """Return what may be shown to people: no user, no password."""
         hosts = ", ".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.hosts)

@@ -14,6 +14,8 @@ from tests.architecture.sources import CLIENT, ROOT, SERVER, broken, sources
 
 AMQP = frozenset({"aio_pika", "aiormq", "pamqp"})
 MAY_IMPORT_AMQP = "shared/bus/amqp*"
+REDIS = frozenset({"redis", "hiredis", "valkey"})
+MAY_IMPORT_REDIS = "shared/store/valkey*"
 PICKLES = frozenset({"pickle", "marshal", "shelve", "dill", "cloudpickle"})
 
 
@@ -79,6 +81,24 @@ def test_a_planted_import_of_an_amqp_library_is_seen() -> None:
         assert amqp_outside_its_room("shared/bus/topology.py", line)
         assert not amqp_outside_its_room("shared/bus/amqp_link.py", line)
     assert not amqp_outside_its_room("gateway/uplink.py", "import aio_pikachu")
+
+
+def redis_outside_its_room(path: str, source: str) -> list[str]:
+    """Redis's libraries, imported anywhere but in the one room that hides them."""
+    return [] if fnmatch.fnmatch(path, MAY_IMPORT_REDIS) else imports_of(source, REDIS)
+
+
+def test_only_the_valkey_store_imports_a_redis_library() -> None:
+    found = {path: redis_outside_its_room(path, source) for path, source in sources().items()}
+    assert not any(found.values()), broken(found)
+
+
+def test_a_planted_import_of_a_redis_library_is_seen() -> None:
+    for line in ("import redis", "from redis.asyncio import Redis", "def f():\n    import valkey"):
+        assert redis_outside_its_room("router/intake.py", line)
+        assert redis_outside_its_room("shared/store/memory.py", line)
+        assert not redis_outside_its_room("shared/store/valkey_link.py", line)
+    assert not redis_outside_its_room("router/intake.py", "import redistribution")
 
 
 def test_the_client_imports_nothing_of_the_server() -> None:

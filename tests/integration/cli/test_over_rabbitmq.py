@@ -84,11 +84,12 @@ def test_a_wrong_password_is_one_sentence_without_it(penstock, vhost):
 
 
 @pytest.mark.parametrize("program", ["router", "worker"])
-def test_a_program_of_its_own_tells_how_it_is_and_stops_when_it_is_told(penstock, vhost, program):
+def test_a_program_of_its_own_tells_how_it_is_and_stops_when_it_is_told(penstock, vhost, store_url, program):
     port = free_port()
     process = penstock.start(
         program,
         PENSTOCK_AMQP_URL=vhost.amqp_url,
+        PENSTOCK_STORE_URL=store_url,
         PENSTOCK_METRICS_PORT=str(port),
         PENSTOCK_AUTH__SECRET="s" * 32,
         PENSTOCK_ENVIRONMENT="production",
@@ -104,9 +105,12 @@ def test_a_program_of_its_own_tells_how_it_is_and_stops_when_it_is_told(penstock
 
 
 @pytest.mark.parametrize("program", ["router", "worker"])
-def test_a_program_that_waits_for_its_broker_stops_when_it_is_told(penstock, program):
+def test_a_program_that_waits_for_its_broker_stops_when_it_is_told(penstock, store_url, program):
     process = penstock.start(
-        program, PENSTOCK_AMQP_URL=f"amqp://127.0.0.1:{free_port()}", PENSTOCK_AUTH__SECRET="s" * 32
+        program,
+        PENSTOCK_AMQP_URL=f"amqp://127.0.0.1:{free_port()}",
+        PENSTOCK_STORE_URL=store_url,
+        PENSTOCK_AUTH__SECRET="s" * 32,
     )
     process.says("nobody listens at", on="err")
     process.tell(signal.SIGINT)

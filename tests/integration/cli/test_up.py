@@ -217,8 +217,9 @@ def test_over_rabbitmq_events_of_both_doors_reach_both_kinds_of_listeners(pensto
     assert [row["name"] for row in vhost.queues() if row["name"].startswith(("penstock.gateway", "penstock.rep"))] == []
 
 
-def test_three_processes_do_what_one_does(penstock, vhost, port):
-    settings = {"PENSTOCK_AMQP_URL": vhost.amqp_url, "PENSTOCK_AUTH__SECRET": "s" * 32, "PENSTOCK_API_KEYS": "key"}
+def test_three_processes_do_what_one_does(penstock, vhost, store_url, port):
+    settings = {"PENSTOCK_AMQP_URL": vhost.amqp_url, "PENSTOCK_STORE_URL": store_url}
+    settings |= {"PENSTOCK_AUTH__SECRET": "s" * 32, "PENSTOCK_API_KEYS": "key"}
     programs = [penstock.start(name, **settings) for name in ("router", "worker")]
     programs.append(penstock.start("gateway", "--port", str(port), **settings))
     programs[-1].answers(port, "/readyz")
@@ -238,3 +239,10 @@ def test_a_program_of_its_own_needs_a_broker_and_says_so(penstock, program):
     code, _, err = penstock.run(program, PENSTOCK_AUTH__SECRET="s" * 32)
     assert code == Exit.CONFIGURATION
     assert f"A {program} of its own needs RabbitMQ" in err
+
+
+def test_a_router_of_its_own_needs_a_store_and_says_so(penstock):
+    code, _, err = penstock.run("router", PENSTOCK_AUTH__SECRET="s" * 32, PENSTOCK_AMQP_URL="amqp://localhost:1")
+    assert code == Exit.CONFIGURATION
+    assert "A router of its own needs Valkey or Redis: set PENSTOCK_STORE_URL" in err
+    assert "Traceback" not in err

@@ -1,17 +1,10 @@
 """A private RabbitMQ node in a container, by way of testcontainers."""
 
-import gc
-import logging
-import warnings
-from functools import cache
 from typing import Any
 
-import docker.errors
-from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
-from testcontainers.core.docker_client import DockerClient
 
-from tests.support.broker.errors import BrokerError, NoWay
+from tests.support.broker.errors import BrokerError
 from tests.support.broker.node import (
     CONFIGURATION,
     ERLANG_ARGUMENTS,
@@ -21,6 +14,7 @@ from tests.support.broker.node import (
     management_answers,
     wait_for_start,
 )
+from tests.support.engine import LOOPBACK, engine, engine_host, ensure_image
 from tests.support.guard import guard
 from tests.support.ports import different_ports
 
@@ -31,57 +25,15 @@ CONFIGURATION_FILE = "/tmp/rabbitmq.conf"
 AMQP_PORT = 5672  # in the container
 MANAGEMENT_PORT = 15672
 
-LOOPBACK = {"localhost", "127.0.0.1"}
-
 Address = tuple[str, int, int]  # host, AMQP port, management port
 
-# Our guard removes what is left over, so the reaper's image need not be fetched.
-testcontainers_config.ryuk_disabled = True
-
-log = logging.getLogger(__name__)
-
-
-def ensure_image() -> None:
-    """See that an engine answers and has the image, fetched if need be; ``NoWay`` otherwise."""
-    trouble = _trouble_with_engine()
-    if trouble:
-        raise NoWay(f"no Docker engine answers ({trouble})")
-    images = _docker().images
-    try:
-        images.get(IMAGE)
-    except docker.errors.ImageNotFound:
-        log.info("fetching the image %s", IMAGE)
-        try:
-            images.pull(IMAGE)
-        except Exception as failure:  # network and registry: the ways to fail have no common type
-            raise NoWay(f"the image {IMAGE} is not here and cannot be fetched ({failure})") from failure
-
-
-def _trouble_with_engine() -> str | None:
-    """What keeps the engine from answering, if anything does."""
-
-    def trouble() -> str | None:
-        try:
-            _docker().ping()
-        except Exception as failure:  # as many types as there are ways to be absent
-            return str(failure)
-        return None
-
-    # The Docker client forgets to close the socket on which nobody answered. Collected here, it
-    # troubles no test.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        try:
-            return trouble()
-        finally:
-            gc.collect()
 
 
 class ContainerNode:
     """A node in a container of ours, its ports published on loopback."""
 
     def __init__(self) -> None:
-        ensure_image()
+        ensure_image(IMAGE)
         # Published ports are named, not left to Docker, which would give others after every start.
         amqp, management = different_ports(2)
         self._published = (amqp, management)
@@ -149,7 +101,7 @@ class ContainerNode:
 
     def _create(self) -> None:
         amqp, management = self._published
-        loopback_here = _engine_host() in LOOPBACK
+        loopback_here = engine_host() in LOOPBACK
         for inside, port in ((AMQP_PORT, amqp), (MANAGEMENT_PORT, management)):
             self._container.ports[str(inside)] = ("127.0.0.1", port) if loopback_here else port  # type: ignore[assignment]
         try:
@@ -170,7 +122,7 @@ class ContainerNode:
         self._raw().reload()
         networks = self._raw().attrs["NetworkSettings"]["Networks"].values()
         return [
-            (_engine_host(), *self._published),
+            (engine_host(), *self._published),
             *((network["IPAddress"], AMQP_PORT, MANAGEMENT_PORT) for network in networks if network["IPAddress"]),
         ]
 
@@ -184,22 +136,8 @@ class ContainerNode:
 
 def run_ctl(container: str, *arguments: str) -> str:
     """Run rabbitmqctl in *container*; ``BrokerError`` with its words when it fails."""
-    code, output = _docker().containers.get(container).exec_run(["rabbitmqctl", *arguments])
+    code, output = engine().containers.get(container).exec_run(["rabbitmqctl", *arguments])
     words: str = output.decode(errors="replace")
     if code:
         raise BrokerError(f"rabbitmqctl {' '.join(arguments)}: exit {code}\n{words}")
     return words
-
-
-@cache
-def _client() -> DockerClient:
-    return DockerClient()
-
-
-def _docker() -> Any:
-    return _client().client
-
-
-def _engine_host() -> str:
-    host = _client().host()
-    return "127.0.0.1" if host in LOOPBACK else host

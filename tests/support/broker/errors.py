@@ -1,9 +1,9 @@
 """What can go wrong with a broker for the tests."""
 
+from tests.support.errors import Missing, NoWay
 
-class BrokerError(Exception):
+__all__ = ["BrokerError", "NoWay"]
+
+
+class BrokerError(Missing):
     """Something failed on the way to a broker, or at it; the text says what, and what to do."""
-
-
-class NoWay(BrokerError):
-    """This way of getting a broker is not open here; the next one may be."""

@@ -1,12 +1,12 @@
 """The ways to a broker, in the order in which they are tried."""
 
-import logging
 import os
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit, urlunsplit
 
 from tests.support.broker.errors import BrokerError, NoWay
 from tests.support.broker.node import Node
+from tests.support.ways import first_open, of_kind, started
 
 GIVEN = "PENSTOCK_TEST_AMQP_URL"
 GIVEN_MANAGEMENT = "PENSTOCK_TEST_MANAGEMENT_URL"
@@ -16,8 +16,6 @@ WHAT_TO_DO = (
     "These tests need a real RabbitMQ. Start Docker, or install rabbitmq-server, "
     f"or set {GIVEN} to the URL of one that they may use."
 )
-
-log = logging.getLogger(__name__)
 
 Way = Callable[[], Node]
 
@@ -38,51 +36,31 @@ def local() -> Node:
 
 def installed() -> Node:
     """The machine's rabbitmq-server, once it is installed."""
-    from tests.support.broker.install import install
+    from tests.support.install import install
 
-    install()
+    install("rabbitmq-server")
     return local()
 
 
 def ways(environment: Mapping[str, str]) -> list[Way]:
     """The ways to try, of which PENSTOCK_TEST_BROKER=docker or =local leaves one kind."""
-    kinds: dict[str, list[Way]] = {
-        "": [container, local, installed],
-        "docker": [container],
-        "local": [local, installed],
-    }
-    forced = environment.get(FORCED, "")
-    if forced not in kinds:
-        raise BrokerError(f"{FORCED} is {forced!r}; it may be docker or local, or absent for whichever is here.")
-    return kinds[forced]
+    try:
+        return of_kind(environment, FORCED, [container], [local, installed])
+    except ValueError as wrong:
+        raise BrokerError(str(wrong)) from None
 
 
 def new_node(environment: Mapping[str, str] = os.environ, tried: list[Way] | None = None) -> Node:
     """A node that is not started yet, by the first way that is open; ``BrokerError`` with what to do if none is."""
-    refusals = []
-    for way in tried or ways(environment):
-        try:
-            return way()
-        except NoWay as refusal:
-            log.info("no broker by way of %s: %s", way.__name__, refusal)
-            refusals.append(str(refusal))
-    raise BrokerError(f"{WHAT_TO_DO} ({'; '.join(' '.join(refusal.split()) for refusal in refusals)})")
+    try:
+        return first_open(tried or ways(environment))
+    except NoWay as none:
+        raise BrokerError(f"{WHAT_TO_DO} ({none})") from None
 
 
 def started_node(environment: Mapping[str, str] = os.environ) -> Node:
     """A node that serves. One that fails to start is tried once more, with other ports."""
-    for last in (False, True):
-        node = new_node(environment)
-        try:
-            node.start()
-        except BaseException as failure:
-            node.dispose()
-            if last or not isinstance(failure, BrokerError):
-                raise
-            log.warning("a second try after: %s", failure)
-        else:
-            return node
-    raise AssertionError("the second try returns or raises")
+    return started(lambda: new_node(environment))
 
 
 def given(environment: Mapping[str, str] = os.environ) -> tuple[str, str] | None:

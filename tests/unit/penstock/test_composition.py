@@ -3,12 +3,14 @@
 import pytest
 
 from gateway.settings import GatewaySettings
-from penstock.composition import load, make_bus, make_store
+from penstock.composition import OpenStore, load, make_bus, make_store
 from router.settings import RouterSettings
 from shared.bus.amqp import AmqpBus
 from shared.bus.memory import MemoryBroker, MemoryBus
-from shared.errors import ConfigurationError
+from shared.errors import ConfigurationError, StoreAway
 from shared.settings import CommonSettings
+from shared.store.memory import MemoryStore
+from shared.store.valkey import ValkeyStore
 
 SECRET = "x" * 32
 
@@ -80,7 +82,43 @@ def test_a_process_of_its_own_cannot_use_the_memory_bus():
         make_bus(CommonSettings(), None, "router")
 
 
-def test_a_store_that_this_version_does_not_have_is_refused():
-    settings = RouterSettings(store_url="redis://localhost")
-    with pytest.raises(ConfigurationError, match="PENSTOCK_STORE_URL is set, but this version"):
-        make_store(settings)
+def test_without_a_url_the_store_is_in_memory_as_long_as_there_is_one_process():
+    assert isinstance(make_store(RouterSettings()), MemoryStore)
+    assert isinstance(make_store(RouterSettings(amqp_url="amqp://localhost")), MemoryStore)
+
+
+def test_a_process_of_its_own_cannot_use_the_memory_store():
+    with pytest.raises(ConfigurationError, match=r"A router of its own needs Valkey or Redis: set PENSTOCK_STORE_URL"):
+        make_store(RouterSettings(), "router")
+
+
+@pytest.mark.parametrize("name", [None, "router"])
+def test_with_a_url_the_store_is_valkey(name):
+    assert isinstance(make_store(RouterSettings(store_url="valkey://localhost"), name), ValkeyStore)
+
+
+def test_a_url_of_a_store_that_cannot_be_read_is_refused_without_its_password():
+    with pytest.raises(ConfigurationError, match="PENSTOCK_STORE_URL cannot be read") as refused:
+        make_store(RouterSettings(store_url="http://ada:canary@localhost"))
+    assert "canary" not in str(refused.value)
+
+
+class AskedStore(MemoryStore):
+    """A store that answers its first question with an error."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+    async def recent(self, within, now):
+        raise self.error
+
+
+async def test_a_store_that_is_away_does_not_stop_the_start_and_is_told(caplog):
+    await OpenStore(AskedStore(StoreAway("The store (x:1) cannot be reached."))).start()
+    assert [record.event for record in caplog.records] == ["store.away"]
+
+
+async def test_a_store_that_turns_us_away_stops_the_start():
+    with pytest.raises(ConfigurationError, match="wrong"):
+        await OpenStore(AskedStore(ConfigurationError("wrong"))).start()

@@ -7,10 +7,10 @@ import pytest
 from tests.support.broker import ways
 from tests.support.broker.broker import version_of
 from tests.support.broker.errors import BrokerError, NoWay
-from tests.support.broker.install import no_services_started
-from tests.support.broker.lending import Lender, borrow, broker_of
+from tests.support.broker.lending import borrow, broker_lender, broker_of
 from tests.support.broker.node import Node
 from tests.support.broker.ways import given, new_node
+from tests.support.install import no_services_started
 
 
 def no_docker() -> Node:
@@ -81,7 +81,7 @@ def test_a_broker_that_cannot_start_is_tried_once_and_refused_to_every_borrower(
         starts.append("once")
         return failing_start()
 
-    lender = Lender(start)
+    lender = broker_lender(start)
     where = lender.listen()
     try:
         for _ in range(3):

@@ -1,4 +1,4 @@
-"""Install rabbitmq-server with apt-get, as root on Debian or Ubuntu."""
+"""Install a server with apt-get, as root on Debian or Ubuntu."""
 
 import contextlib
 import logging
@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.support.broker.errors import NoWay
+from tests.support.errors import NoWay
 
 # Debian asks this script before it starts a freshly installed service; 101 means "do not".
 POLICY = Path("/usr/sbin/policy-rc.d")
@@ -19,16 +19,16 @@ INSTALL_WITHIN = 900.0
 log = logging.getLogger(__name__)
 
 
-def install() -> None:
-    """Install the package without starting its service; ``NoWay`` where that is not for us to do."""
+def install(package: str) -> None:
+    """Install *package* without starting its service; ``NoWay`` where that is not for us to do."""
     if not (Path("/etc/debian_version").exists() and shutil.which("apt-get")):
         raise NoWay("apt-get is not here to install one")
     if os.geteuid() != 0:
         raise NoWay("only root may install one with apt-get")
-    log.warning("installing rabbitmq-server with apt-get")
+    log.warning("installing %s with apt-get", package)
     with no_services_started():
         _apt_get("update", within=UPDATE_WITHIN)
-        _apt_get("install", "-y", "--no-install-recommends", "rabbitmq-server", within=INSTALL_WITHIN)
+        _apt_get("install", "-y", "--no-install-recommends", package, within=INSTALL_WITHIN)
 
 
 @contextlib.contextmanager
