@@ -237,6 +237,7 @@ def test_three_processes_do_what_one_does(penstock, vhost, port):
     settings = {"PENSTOCK_AMQP_URL": vhost.amqp_url, "PENSTOCK_AUTH__SECRET": "s" * 32, "PENSTOCK_API_KEYS": "key"}
     programs = [penstock.start(name, **settings) for name in ("router", "worker")]
     programs.append(penstock.start("gateway", "--port", str(port), **settings))
+    programs[-1].says(f"gateway listens on 127.0.0.1:{port}", on="err")
     programs[-1].answers(port, "/readyz")
     listening = penstock.start("listen", "#", "--count", "1", "--port", str(port), **settings)
     listening.says("listening as", on="err")
