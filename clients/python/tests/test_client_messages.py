@@ -156,7 +156,7 @@ async def test_an_unanswered_publish_has_an_unknown_outcome(gateway, client):
     assert caught.value.key == "k"
 
 
-async def test_a_publish_in_flight_when_the_connection_drops_is_sent_again_with_its_key(gateway, client, until, at_once):
+async def test_a_publish_in_flight_when_the_connection_drops_is_sent_again_as_it_was(gateway, client, until, at_once):
     gateway.answers["publish"] = silent
     async with client() as c:
         publishing = [asyncio.create_task(c.publish("a", number)) for number in range(3)]
@@ -179,7 +179,7 @@ async def test_a_publish_refused_for_a_moment_is_repeated_within_its_time(gatewa
     assert [frame["key"] for frame in gateway.peers[0].of("publish")] == ["k", "k"]
 
 
-async def test_data_that_was_changed_into_what_cannot_be_sent_fails_its_publish_and_nothing_else(gateway, client, until):
+async def test_data_that_became_unsendable_meanwhile_fails_its_publish_and_nothing_else(gateway, client, until):
     async with client() as c:
         data = {"n": 1}
         gateway.drop_everyone()
