@@ -145,12 +145,13 @@ class Subscriptions:
         """Take a `message` to everyone whose subscription describes its topic and who has not had it."""
         known = self._heard.get(frames.required(frame, "topic", str))
         message = frames.message(frame, None if known is None else known.epoch)
+        # Its epoch is said once on a connection, so it counts even if nobody here wants the message (any more).
+        self._heard.note(message.topic, message.epoch, message.offset)
         self._counters.messages += 1
         wires = [wire for wire in self._describing(message.topic) if wire.takes(message)]
         if not wires:
             self._counters.unrouted += 1
             return []
-        self._heard.note(message.topic, message.epoch, message.offset)
         effects: list[Effect] = []
         is_new = False
         for wire in wires:
