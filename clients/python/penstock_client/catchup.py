@@ -40,6 +40,9 @@ class CatchUp:
         self._topic = topic
         self._tail = tail
         self._is_tail = since is None
+        self._asked_in: str | None = None
+        self._stale: str | None = None
+        """An epoch that was over when the past was read; what still comes of it is no news."""
         self._cursor = Cursor(limit=1)
         self._held: deque[Message | Gap] | None = deque(maxlen=MAX_HELD)
         if since is not None:
@@ -50,9 +53,10 @@ class CatchUp:
         """Whether the past has not been read to its end yet."""
         return self._held is not None
 
-    def ask(self) -> Ask:
-        """Return what to ask for next."""
+    def ask(self, live: Position | None) -> Ask:
+        """Return what to ask for next; `live` is where the subscription on the wire stands."""
         self.asked, self.retry_at = True, None
+        self._asked_in = None if live is None else live.epoch
         place = self._cursor.places.get(self._topic)
         return Ask(self._tail, None) if self._is_tail or place is None else Ask(PAGE, place.offset)
 
@@ -66,6 +70,8 @@ class CatchUp:
     def answered(self, history: History) -> list[Message | Gap]:
         """Take a part of the past; return what to hand out. `is_reading` then says whether there is more."""
         self.asked = False
+        if not self._agrees_with(history.epoch):
+            return []
         known = self._cursor.places.get(self._topic)
         if known is not None and known.epoch != history.epoch:
             return [*self._skip_to(history, EPOCH_CHANGED), *self._release()]
@@ -88,6 +94,24 @@ class CatchUp:
         lost = [] if self._is_tail else [Gap(self._topic, TRIMMED)]
         return [*lost, *self._release()]
 
+    def _agrees_with(self, epoch: str) -> bool:
+        """Say whether what was held can be joined to a past of this epoch; what is older than that is dropped.
+
+        The log may have been lost between question and answer, and its new one be known here before or after.
+        """
+        assert self._held is not None, "only who reads the past gets it"
+        epochs = [item.epoch for item in self._held]
+        if epoch in epochs:
+            for _ in range(epochs.index(epoch)):
+                self._held.popleft()
+        elif self._asked_in is not None and epoch != self._asked_in:
+            if any(each not in (None, self._asked_in) for each in epochs):
+                # Lost twice; which of the two is older cannot be told. Another answer will tell.
+                return False
+            self._held.clear()
+            self._stale = self._asked_in
+        return True
+
     def _skip_to(self, history: History, cause: str) -> list[Message | Gap]:
         """Go to the end of the log; with a gap, when something that came before it is not kept any more."""
         known = self._cursor.places.get(self._topic)
@@ -99,6 +123,8 @@ class CatchUp:
         return [each for item in held for each in self._pass(item)]
 
     def _pass(self, item: Message | Gap) -> list[Message | Gap]:
+        if item.epoch is not None and item.epoch == self._stale:
+            return []
         if isinstance(item, Message):
             return self._cursor.take(item)
         return [item] if self._cursor.pass_over(item) else []

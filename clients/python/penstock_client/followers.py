@@ -87,7 +87,7 @@ class Followers:
     def _ask(self, wire: WireSubscription, subscriber: int, now: float) -> Send:
         catch_up = wire.followers[subscriber].catch_up
         assert catch_up is not None, "only who reads the past asks for it"
-        limit, after = catch_up.ask()
+        limit, after = catch_up.ask(wire.place)
         number = self._requests.add(CatchingUp(subscriber), now + self._settings.request_timeout)
         return Send(frames.history(number, wire.pattern, limit, None, after))
 

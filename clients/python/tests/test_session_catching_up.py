@@ -93,6 +93,33 @@ def test_a_log_of_another_epoch_is_a_gap(bench):
     assert handed(b.hear(entry(12))) == [12]
 
 
+def test_a_log_that_was_lost_meanwhile_makes_no_doubles_whoever_hears_of_it_first(bench):
+    b, ask = joined(bench, tail=3)
+    b.hear(entry(12))
+    lost = {"type": "gap", "topic": "a", "epoch": "f", "offset": 1, "cause": "epoch_changed"}
+    assert handed(read(b, ask, [1, 2], 2, "f")) == [1, 2]
+    assert handed(b.hear(entry(13))) == []
+    assert [handed(b.hear(frame)) for frame in (lost, entry(1, "f"), entry(2, "f"), entry(3, "f"))] == [[], [], [], [3]]
+    b, ask = joined(bench, tail=3)
+    for frame in (entry(12), lost, entry(1, "f"), entry(2, "f")):
+        b.hear(frame)
+    assert handed(read(b, ask, [1], 1, "f")) == [1, 2]
+    b, ask = joined(bench, tail=3)
+    for frame in (entry(12), lost, entry(1, "f")):
+        b.hear(frame)
+    assert handed(read(b, ask, [11, 12], 12)) == [11, 12, Gap("a", "epoch_changed", 1, "f"), 1]
+
+
+def test_a_log_that_was_lost_twice_is_read_once_more(bench):
+    b, ask = joined(bench, tail=3)
+    for frame in (entry(12), entry(1, "g")):
+        b.hear(frame)
+    effects = read(b, ask, [1], 1, "f")
+    [ask] = b.sent(effects)
+    assert handed(effects) == []
+    assert handed(read(b, ask, [1, 2], 2, "g")) == [1, 2]
+
+
 def test_a_place_at_the_end_of_the_log_has_missed_nothing(bench):
     b, ask = joined(bench, since=Position("e", 11))
     assert handed(read(b, ask, [], 11)) == []
