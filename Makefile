@@ -4,11 +4,11 @@ SHELL := /bin/sh
 BIN   := .venv/bin
 
 # The two states of .venv: what Penstock needs to run, and what its developers need besides. Each is made
-# again when its lock changes.
+# again when its lock changes, and looked at again when PYTHON names an interpreter: it may be another one.
 RUN := .venv/.made-to-run
 DEV := .venv/.made-to-develop
 
-.PHONY: help up test lint bench lock env clean
+.PHONY: help up test lint bench lock env clean named-python
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -51,6 +51,10 @@ LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-annotat
         --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 
 env: $(DEV) ## Make .venv, with everything that developing needs [PYTHON=python3.12]
+
+ifneq ($(PYTHON),)
+$(RUN) $(DEV): named-python
+endif
 
 $(RUN): requirements.lock .ci/environment
 	@.ci/environment run

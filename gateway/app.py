@@ -124,7 +124,11 @@ class Gateway:
         self._binder.start()
         self._wheel.start(self._tick)
         self._probe.start()
-        return await self._listener.start()
+        host, port = await self._listener.start()
+        log.info(
+            "gateway listens on %s:%d", host, port, extra={"event": "gateway.started", "host": host, "port": port}
+        )
+        return host, port
 
     async def stop(self) -> None:
         """Send the clients elsewhere, then let go of everything.
@@ -145,6 +149,7 @@ class Gateway:
         await self._listener.close()
         await self._http.close()
         self._wheel.stop()
+        log.info("gateway stopped", extra={"event": "gateway.stopped"})
 
     def _answer(self, reply: envelopes.AnyReply) -> None:
         if reply.session == HEALER_SESSION:

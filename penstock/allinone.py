@@ -8,7 +8,8 @@ from typing import Any
 
 from gateway.app import Gateway
 from gateway.settings import GatewaySettings
-from penstock import tokens
+from penstock import local, tokens
+from penstock.broker import identity
 from penstock.composition import OpenBus, OpenStore, load, make_bus, make_store
 from penstock.local import Door
 from penstock.measuring import measured
@@ -48,12 +49,20 @@ def programs(options: Mapping[str, Any], before: Door | None) -> Programs:
     development = process.environment == "development"
     secret = key = None
     if development and not router.auth.has_key:
-        secret = (before and before.secret) or tokens.make_secret()
+        secret = _secret(process, before)
         router = router.with_secret(secret)
     if development and not gateway.api_keys:
         key = (before and before.api_key) or tokens.make_secret()
         gateway = load(GatewaySettings, {**options, "api_keys": (key,)})
     return Programs(process, gateway, router, load(WorkerSettings, options), secret, key)
+
+
+def _secret(process: ProcessSettings, before: Door | None) -> str:
+    """Return the secret from `before`, or a new one; on RabbitMQ that of everybody there, who get each other's work."""
+    made = (before and before.secret) or tokens.make_secret()
+    if process.amqp_url is None:
+        return made
+    return local.common_secret(identity(process.amqp_url.get_secret_value()), made)
 
 
 class Listening:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from penstock.cli.errors import CommandError
 from penstock.cli.exits import Exit
@@ -13,6 +13,8 @@ from shared.bus.port import Bus
 
 PATIENCE = 5.0
 """Seconds to wait for a broker."""
+
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 
 @contextlib.asynccontextmanager
@@ -48,3 +50,15 @@ def where(amqp_url: str) -> str:
     parts = urlsplit(amqp_url)
     port = parts.port or (5671 if parts.scheme == "amqps" else 5672)
     return f"{parts.hostname}:{port}{parts.path}"
+
+
+def identity(amqp_url: str) -> str:
+    """Return one name for a virtual host of a broker, whoever connects and however the URL is written.
+
+    Raises `ConfigurationError` for what is no URL of a broker.
+    """
+    from shared.bus.amqp_url import broker_url
+
+    url = broker_url(amqp_url)
+    host = "localhost" if url.host in _THIS_MACHINE else url.host
+    return f"{host}:{url.port} {unquote(url.raw_path[1:]) or '/'}"

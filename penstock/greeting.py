@@ -53,6 +53,7 @@ def for_people(up: Up) -> str:
         f"  {up.penstock} listen{port} 'orders.*'",
         "and in a third:",
         f"  {up.penstock} emit{port} orders.42 '{{\"total\": 12}}'",
+        *_without_amqp(up),
         "",
         f"In a browser: open {up.url}/healthz and paste into its console:",
         f"  s = new WebSocket('{up.websocket}', 'penstock.v1.json'); s.onmessage = m => console.log(m.data);",
@@ -62,3 +63,13 @@ def for_people(up: Up) -> str:
         "Ctrl-C stops it.",
     ]
     return "\n".join(lines)
+
+
+def _without_amqp(up: Up) -> list[str]:
+    """Return what to type without our command line. A key that `up` was given, not made, is not shown."""
+    key = up.api_key or "YOUR-API-KEY"
+    return [
+        "or without it, with the API key that back ends have:",
+        f"  curl -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' "
+        f"-d '{{\"total\": 12}}' {up.url}/api/events/orders.42",
+    ]

@@ -1,8 +1,8 @@
 """What `penstock up` leaves on this machine for `emit`, `listen` and `token`: how to get in. Development only.
 
-One file per port, readable by its owner alone, in ``$PENSTOCK_STATE_DIR``, else ``$XDG_STATE_HOME/penstock``, else
-``~/.local/state/penstock``. It outlives `up`, so that tokens are still good after a restart. In production nothing is
-made up and nothing is written.
+One file per port, and one per broker, readable by their owner alone, in ``$PENSTOCK_STATE_DIR``, else
+``$XDG_STATE_HOME/penstock``, else ``~/.local/state/penstock``. They outlive `up`, so that tokens are still good after a
+restart. In production nothing is made up and nothing is written.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 STATE_DIR = "PENSTOCK_STATE_DIR"
 
@@ -37,13 +39,8 @@ def folder() -> Path:
 def remember(port: int, door: Door) -> Path | None:
     """Write the file of `port`, for its owner alone; return None where there is no place to write."""
     path = _path(port)
-    fresh = path.with_suffix(f".{os.getpid()}")
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(descriptor, "w") as file:
-            json.dump(asdict(door), file)
-        fresh.replace(path)
+        _written(path, asdict(door)).replace(path)
     except OSError:
         return None
     return path
@@ -51,13 +48,54 @@ def remember(port: int, door: Door) -> Path | None:
 
 def recall(port: int) -> Door | None:
     """Return what the last `penstock up` on `port` left, None where it left nothing that can be used."""
-    path = _path(port)
     try:
-        if path.stat().st_uid != os.getuid():  # a folder that others can write to: theirs is not ours
-            return None
-        return Door(**json.loads(path.read_text()))
+        return Door(**_read(_path(port)))
     except (OSError, ValueError, TypeError):
         return None
+
+
+def common_secret(broker: str, made: str) -> str:
+    """Return the secret of every `penstock up` of this user on `broker`: the first one's, who leaves what it `made`.
+
+    Routers on one broker share its partitions, so each meets the tokens of all. `broker` is `penstock.broker.identity`.
+    """
+    path = folder() / f"broker-{sha256(broker.encode()).hexdigest()[:16]}.json"
+    try:
+        fresh = _written(path, {"broker": broker, "secret": made})
+        try:
+            os.link(fresh, path)  # of two that start at once, one is the first
+        except OSError:
+            if (kept := _secret_in(path)) is not None:
+                return kept
+            fresh.replace(path)  # what is there cannot be used, or there are no hard links here
+        finally:
+            fresh.unlink(missing_ok=True)
+    except OSError:
+        return made
+    return made
+
+
+def _secret_in(path: Path) -> str | None:
+    try:
+        return str(_read(path)["secret"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _written(path: Path, content: dict[str, Any]) -> Path:
+    """Write `content` beside `path`, for its owner alone; return where, to be moved into place as a whole."""
+    fresh = path.with_suffix(f".{os.getpid()}")
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(content, file)
+    return fresh
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if path.stat().st_uid != os.getuid():  # a folder that others can write to: theirs is not ours
+        raise PermissionError(path)
+    content: dict[str, Any] = json.loads(path.read_text())
+    return content
 
 
 def _path(port: int) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from secrets import token_hex
 
 from router.counters import Counters
@@ -22,6 +23,8 @@ from shared.bus import topology
 from shared.bus.port import Bus, BusState
 from shared.store.memory import MemoryStore
 from shared.store.port import Store
+
+log = logging.getLogger(__name__)
 
 
 class Router:
@@ -75,9 +78,11 @@ class Router:
             self.jwks.on_answer = self._intake.keys_came
             await self.jwks.start()
         await self._intake.start()
+        log.info("router started", extra={"event": "router.started", "router": self.name})
 
     async def stop(self) -> None:
         """Consume no more, finish what is in hand, acknowledge it; then nothing of it is given to another router."""
         await self._intake.stop()
         if self.jwks is not None:
             await self.jwks.stop()
+        log.info("router stopped", extra={"event": "router.stopped", "router": self.name})

@@ -34,7 +34,8 @@ def command(as_json: bool, **options: Any) -> Exit:
     """Run gateway, router and workers in one process: on a memory bus, or on RabbitMQ where there is an AMQP URL.
 
     In development (the default) it makes a secret and an API key, and leaves them for `penstock emit`, `listen` and
-    `token` in ~/.local/state/penstock, in a file for you alone. With PENSTOCK_ENVIRONMENT=production it makes nothing.
+    `token` in ~/.local/state/penstock, in files for you alone. All that you start on one RabbitMQ have one secret. With
+    PENSTOCK_ENVIRONMENT=production it makes nothing.
 
     Ctrl-C or SIGTERM stops it when clients have been sent away and what is in hand is done; a second one at once.
 

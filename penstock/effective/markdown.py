@@ -24,8 +24,9 @@ something is wrong or where a name is set that nobody reads. A wrong setting sto
 With `PENSTOCK_ENVIRONMENT=development`, the default, `penstock up` makes a secret for tokens and an API key where none
 are set, and leaves them in `~/.local/state/penstock/up-{port}.json` (`$XDG_STATE_HOME` and `$PENSTOCK_STATE_DIR` move
 the folder), in a file that only its owner can read, so that `penstock emit`, `listen` and `token` find them; they stay
-the same when it is started again. With `PENSTOCK_ENVIRONMENT=production` nothing is made and nothing is written: what
-is missing stops the start.
+the same when it is started again. Every `penstock up` of one user on one virtual host of RabbitMQ has the same secret,
+in `broker-….json`, for each may be handed the tokens of all. With `PENSTOCK_ENVIRONMENT=production` nothing is made and
+nothing is written: what is missing stops the start.
 """
 
 _TITLES = {

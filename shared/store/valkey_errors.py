@@ -28,16 +28,33 @@ _FOR_A_WHILE = {
 
 _REFUSALS = {
     "WRONGPASS": "refuses the user or the password of PENSTOCK_STORE_URL",
-    "NOAUTH": "wants a password; put one into PENSTOCK_STORE_URL",
+    "invalid username-password": "refuses the user or the password of PENSTOCK_STORE_URL",
     "invalid password": "refuses the password of PENSTOCK_STORE_URL",
     "without any password configured": "wants no password; take it out of PENSTOCK_STORE_URL",
+    "NOAUTH": "wants a password; put one into PENSTOCK_STORE_URL",
     "NOPERM": "does not let this user do what Penstock needs; docs/operations.md has the rights",
     "DB index": "does not have that database; mend the number in PENSTOCK_STORE_URL",
     "invalid database": "does not have that database; mend the number in PENSTOCK_STORE_URL",
     "Cluster mode is not enabled": "is no Cluster; write redis:// into PENSTOCK_STORE_URL",
+    "non local key": "is a node of a Cluster; write redis+cluster:// into PENSTOCK_STORE_URL",
     "unknown command": "lacks a command that Penstock needs; take Valkey, or Redis 6.2 or later",
 }
 """What a server says that will not let us in, and what to do."""
+
+_WORD_OF = {
+    said.BusyLoadingError: "LOADING",
+    said.ReadOnlyError: "READONLY",
+    said.OutOfMemoryError: "OOM",
+    said.ClusterDownError: "CLUSTERDOWN",
+    said.MasterDownError: "MASTERDOWN",
+    said.TryAgainError: "TRYAGAIN",
+    said.MovedError: "MOVED",
+    said.AskError: "ASK",
+    said.NoScriptError: "NOSCRIPT",
+    said.NoPermissionError: "NOPERM",
+    said.AuthenticationError: "NOAUTH",
+}
+"""The library takes the first word off what the server said and makes it a class."""
 
 
 def meaning(error: BaseException, where: str) -> PenstockError | None:
@@ -45,35 +62,16 @@ def meaning(error: BaseException, where: str) -> PenstockError | None:
 
     `where` is the store in words; neither it nor what is returned holds a password.
     """
-    words = _words(error)
+    words = " ".join(str(error).split()).rstrip(".")
+    whole = f"{next((word for kind, word in _WORD_OF.items() if isinstance(error, kind)), '')} {words}".lower()
     for sign, sense in _REFUSALS.items():
-        if sign.lower() in words.lower():
+        if sign.lower() in whole:
             return ConfigurationError(f"The store ({where}) {sense}.")
     for sign, sense in _FOR_A_WHILE.items():
-        if sign in words or type(error).__name__ in _NAMES.get(sign, ()):
+        if f" {sign.lower()} " in f" {whole} ":
             return StoreAway(f"The store ({where}) {sense}.")
     if isinstance(error, said.TimeoutError | TimeoutError):
         return StoreAway(f"The store ({where}) does not answer.")
     if isinstance(error, said.ResponseError):
         return None
     return StoreAway(f"The store ({where}) cannot be reached: {words or type(error).__name__}.")
-
-
-_NAMES = {
-    "LOADING": ("BusyLoadingError",),
-    "READONLY": ("ReadOnlyError",),
-    "OOM": ("OutOfMemoryError",),
-    "CLUSTERDOWN": ("ClusterDownError",),
-    "MASTERDOWN": ("MasterDownError",),
-    "TRYAGAIN": ("TryAgainError",),
-    "MOVED": ("MovedError",),
-    "ASK": ("AskError",),
-    "NOSCRIPT": ("NoScriptError",),
-    "NOAUTH": ("AuthenticationError",),
-}
-"""The library takes the first word off what the server said and makes it a class."""
-
-
-def _words(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return text.rstrip(".")

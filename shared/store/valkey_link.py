@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from redis.asyncio import Redis
@@ -29,7 +30,15 @@ class SingleLink:
 
     def __init__(self, url: StoreUrl) -> None:
         # Typed by hand: the library's own types know its orders one by one, not this general one.
-        self._redis: Any = _sentinel(url) if url.kind is Kind.SENTINEL else _single(url)
+        self._redis: Any
+        self._sentinels: Sequence[Any] = ()
+        if url.kind is Kind.SENTINEL:
+            sentinel = _sentinel(url)
+            self._redis = sentinel.master_for(url.service, **connection_options(url))
+            self._sentinels = sentinel.sentinels
+        else:
+            [(host, port)] = url.hosts
+            self._redis = Redis(host=host, port=port, **connection_options(url))
 
     async def call(self, script: Script, argument: bytes) -> Any:
         """Run `script` once and return its answer. One that the server has forgotten is brought along anew."""
@@ -44,13 +53,10 @@ class SingleLink:
         await self._redis.connection_pool.disconnect(inuse_connections=False)
 
     async def close(self) -> None:
-        """Let go of the server."""
-        await self._redis.aclose()
-
-
-def _single(url: StoreUrl) -> Any:
-    [(host, port)] = url.hosts
-    return Redis(host=host, port=port, **connection_options(url))
+        """Let go of the server, and of the Sentinels."""
+        for client in (self._redis, *self._sentinels):
+            await client.aclose()
+            await client.connection_pool.disconnect()  # one that was lent by somebody's pool is not closed with it
 
 
 def _sentinel(url: StoreUrl) -> Any:
@@ -58,8 +64,7 @@ def _sentinel(url: StoreUrl) -> Any:
     for name in ("username", "password"):
         if f"sentinel_{name}" in url.options:
             own[name] = url.options[f"sentinel_{name}"]
-    sentinel: Any = Sentinel(list(url.hosts), sentinel_kwargs=own)  # type: ignore[no-untyped-call]
-    return sentinel.master_for(url.service, **connection_options(url))
+    return Sentinel(list(url.hosts), sentinel_kwargs=own)  # type: ignore[no-untyped-call]
 
 
 def connection_options(url: StoreUrl) -> dict[str, Any]:
@@ -81,6 +86,7 @@ def timeouts(connect: float, answer: float) -> dict[str, Any]:
         "socket_connect_timeout": connect,
         "socket_timeout": answer,
         "retry": Retry(NoBackoff(), 0),
+        "driver_info": None,  # who we are, `client_name` says; it would be two more words at each greeting
         "protocol": 2,  # answers are the same, and the greeting is shorter
     }
 

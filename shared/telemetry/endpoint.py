@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from aiohttp import web
@@ -10,6 +11,8 @@ from shared.clock import monotonic
 from shared.errors import ConfigurationError
 from shared.health import Answer, healthz
 from shared.telemetry.metrics import CONTENT_TYPE, Metrics
+
+log = logging.getLogger(__name__)
 
 
 class Endpoint:
@@ -49,6 +52,11 @@ class Endpoint:
                 f"Cannot serve /metrics on {self._host}:{self._port}: {error.strerror}. "
                 "Choose another port with PENSTOCK_METRICS_PORT."
             ) from error
+        host, port = self.address
+        log.info(
+            "/metrics, /healthz and /readyz are on %s:%d", host, port,
+            extra={"event": "metrics.started", "host": host, "port": port},
+        )  # fmt: skip
 
     async def stop(self) -> None:
         """Close the port."""

@@ -12,11 +12,11 @@ from penstock_client.effects import Deliver, Fail, FetchToken, Reconnect, Resolv
 from penstock_client.effects import End as Ended
 from penstock_client.messages import Gap, Message
 
-from gateway.effects import End
+from gateway.effects import Ask, End
 from shared import frames
 from shared.codes import CloseCode, may_come_back
-from shared.envelopes import PublishRequest
-from tests.support.pair import Pair
+from shared.envelopes import AnyReply, Entry, PublishRequest
+from tests.support.pair import Pair, Router
 
 CODECS = ["json", "msgpack"]
 
@@ -104,21 +104,28 @@ async def test_what_the_token_does_not_allow_is_told_to_whoever_asked() -> None:
     assert pair.client.state == "connected"
 
 
-async def test_a_rate_limit_is_waited_out_by_subscriptions_and_told_to_publishers(pair: Pair) -> None:
+async def test_a_rate_limit_is_waited_out_by_subscriptions_and_publishers(pair: Pair) -> None:
     pair.router.busy = 2
     pair.publish(7, "a")
     pair.subscribe(1, "a")
     pair.settle()
+    assert pair.of(Fail) == pair.of(Resolve) == pair.of(Subscribed) == []
+    pair.wait(2)
+    assert pair.of(Subscribed) == [Subscribed(1)]
+    assert [each.request for each in pair.of(Resolve)] == [7]
+
+
+async def test_a_rate_limit_longer_than_a_publisher_waits_is_told_to_it(pair: Pair) -> None:
+    pair.do(pair.client.publish(7, "a", 1, "key", pair.now, 2.0))
+    pair.router.busy = 1
+    pair.settle()
     (failed,) = pair.of(Fail)
     assert isinstance(failed.error, errors.RateLimited)
     assert failed.error.retry_after == 2.0
-    assert pair.of(Subscribed) == []
-    pair.wait(2)
-    assert pair.of(Subscribed) == [Subscribed(1)]
 
 
 async def test_what_no_router_answers_is_known_to_be_unknown_and_a_late_answer_is_dropped(pair: Pair) -> None:
-    pair.publish(7, "a")
+    pair.do(pair.client.publish(7, "a", 1, "key", pair.now, 4.5))
     pair.step_up()
     silent, pair.router.asks = pair.router.asks, type(pair.router.asks)()
     pair.wait(4)
@@ -261,13 +268,20 @@ class TestEnds:
         assert pair.gateway.has_ended
         assert pair.counters.messages_unheard == 1
 
-    async def test_a_publish_that_the_connection_was_lost_over_is_unknown(self, pair: Pair) -> None:
+    async def test_a_publish_that_the_connection_was_lost_over_is_sent_again_with_its_key(self, pair: Pair) -> None:
         pair.publish(7, "a")
         pair.step_up()
         pair.break_off()
+        pair.step_down()
+        assert pair.of(Fail) == []
+        pair.router.asks.clear()
+        pair.now += pair.of(Reconnect)[-1].after
+        pair.dial()
+        while not pair.router.asks or not isinstance(pair.router.asks[-1].request, PublishRequest):
+            assert pair.step_up() or pair.step_route() or pair.step_down()
+        assert pair.router.asks[-1].request.key == "key-7"
         pair.settle()
-        (failed,) = pair.of(Fail)
-        assert isinstance(failed.error, errors.OutcomeUnknown)
+        assert [each.request for each in pair.of(Resolve)] == [7]
 
 
 MOST_SUBSCRIBERS = 14
@@ -302,6 +316,8 @@ class World:
 
     def __init__(self, codec: str) -> None:
         self.pair = Pair(codec).online()
+        self.pair.router.answer = self._answer  # type: ignore[method-assign]
+        self.keys: set[str] = set()
         self.followers: list[Follower] = []
         self.subscribers = 0
         self.published = 0
@@ -358,9 +374,17 @@ class World:
 
     def _route(self) -> bool:
         request: Any = self.pair.router.asks[0].request if self.pair.router.asks else None
-        if isinstance(request, PublishRequest):
+        if isinstance(request, PublishRequest) and request.key not in self.keys:
             self._owe(_number(self.pair.codec.decode(request.payload)))
         return self.pair.step_route()
+
+    def _answer(self, ask: Ask) -> tuple[list[Entry], AnyReply]:
+        """Answer like a router with a store: what has the key of another has no effect."""
+        entries, reply = Router.answer(self.pair.router, ask)
+        if isinstance(ask.request, PublishRequest) and ask.request.key is not None:
+            entries = [] if ask.request.key in self.keys else entries
+            self.keys.add(ask.request.key)
+        return entries, reply
 
     def _owe(self, number: int) -> None:
         topics = self.pair.gateway.topics

@@ -5,7 +5,7 @@ from .client import Client
 from .counters import Counters
 from .errors import PenstockError
 from .iterator import Subscription
-from .messages import Gap, Message, Receipt
+from .messages import Gap, History, Message, Position, Receipt
 from .settings import Settings
 from .states import State
 from .version import __version__
@@ -14,8 +14,10 @@ __all__ = [
     "Client",
     "Counters",
     "Gap",
+    "History",
     "Message",
     "PenstockError",
+    "Position",
     "Receipt",
     "Settings",
     "State",

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from . import frames, verdicts
-from .effects import Effect, Fail, Resolve, Send, Warn
+from .effects import Effect, Resolve, Send, Warn
 from .errors import ConnectionFailed, ProtocolError
 from .life import Life
 from .link import GOING_AWAY, NORMAL
-from .requests import Pending, Publishing, Refreshing, Subscribing
+from .requests import CatchingUp, Pending, Publishing, Reading, Refreshing, Subscribing
 from .states import State
 
 
@@ -28,10 +28,8 @@ def miss(life: Life, overdue: list[Pending], now: float) -> list[Effect]:
     effects: list[Effect] = []
     for pending in overdue:
         life.counters.unanswered += 1
-        if isinstance(pending, Publishing):
-            why = "no answer came in time"
-            error = verdicts.outcome_unknown(why, topic=pending.topic, key=pending.key)
-            effects.append(Fail(pending.request, error))
+        if isinstance(pending, Publishing | Reading):
+            effects += life.outbox.unanswered(pending.request, now)
         elif isinstance(pending, Refreshing):
             life.renewal.put_off(now, None)
         else:
@@ -52,17 +50,27 @@ def _connected(life: Life, frame: dict[str, Any], now: float) -> list[Effect]:
 
 def _subscribed(life: Life, frame: dict[str, Any], now: float) -> list[Effect]:
     pending = life.requests.take(frame.get("id"), Subscribing)
-    return life.subscriptions.accepted(pending.pattern, frame) if isinstance(pending, Subscribing) else []
+    return life.subscriptions.accepted(pending.pattern, frame, now) if isinstance(pending, Subscribing) else []
 
 
 def _ok(life: Life, frame: dict[str, Any], now: float) -> list[Effect]:
     receipt, expires_in = frames.receipt(frame), frames.seconds(frame, "expires_in")
     pending = life.requests.take(frame.get("id"), Publishing, Refreshing)
     if isinstance(pending, Publishing):
-        return [Resolve(pending.request, receipt)]
+        return [] if life.outbox.drop(pending.request) is None else [Resolve(pending.request, receipt)]
     if isinstance(pending, Refreshing):
         life.counters.renewals += 1
         life.renewal.accepted(expires_in, now)
+    return []
+
+
+def _result(life: Life, frame: dict[str, Any], now: float) -> list[Effect]:
+    history = frames.read(frame)
+    pending = life.requests.take(frame.get("id"), Reading, CatchingUp)
+    if isinstance(pending, CatchingUp):
+        return life.subscriptions.caught_up(pending.subscriber, history, now)
+    if isinstance(pending, Reading) and life.outbox.drop(pending.request) is not None:
+        return [Resolve(pending.request, history)]
     return []
 
 
@@ -74,10 +82,11 @@ def _error(life: Life, frame: dict[str, Any], now: float) -> list[Effect]:
         return _ended(life, topic, code, reason, retry_after, now)
     if life.state is State.CONNECTING:
         return _connect_refused(life, code, reason, retry_after, now)
-    pending = life.requests.take(number, Publishing, Subscribing, Refreshing)
-    if isinstance(pending, Publishing):
-        error = verdicts.publish_failed(code, reason, retry_after, topic=pending.topic, key=pending.key)
-        return [Fail(pending.request, error)]
+    pending = life.requests.take(number, Publishing, Reading, CatchingUp, Subscribing, Refreshing)
+    if isinstance(pending, Publishing | Reading):
+        return life.outbox.refused(pending.request, code, reason, retry_after, now)
+    if isinstance(pending, CatchingUp):
+        return life.subscriptions.not_caught_up(pending.subscriber, code, reason, retry_after, now)
     if isinstance(pending, Subscribing):
         return life.subscriptions.refused(pending.pattern, code, reason, retry_after, now)
     if isinstance(pending, Refreshing):
@@ -145,6 +154,7 @@ _HANDLERS: Final[dict[str, Callable[[Life, dict[str, Any], float], list[Effect]]
     "connected": _connected,
     "subscribed": _subscribed,
     "ok": _ok,
+    "result": _result,
     "error": _error,
     "message": _message,
     "gap": _gap,

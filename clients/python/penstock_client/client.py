@@ -9,16 +9,18 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Any, Literal
 
-from . import verdicts
+from . import frames, verdicts
 from .address import websocket_url
+from .checks import MAX_OFFSET, check_beginning, check_key
 from .connection import FrameTooBig
 from .counters import Counters
-from .driver import LEFT, Driver
+from .driver import Driver
 from .errors import ClientClosed, ConnectionFailed, InvalidArgument, Misuse, TooLarge, Unreachable
 from .inbox import Inbox, Overflow
 from .iterator import Subscription
-from .messages import Receipt
+from .messages import History, Position, Receipt
 from .patterns import check_pattern, check_topic
+from .session import LEFT
 from .settings import Settings
 from .states import State
 from .tokens import Token, TokenSource
@@ -60,7 +62,7 @@ class Client:
         self._tls = tls
         self._proxy = proxy
         self._watchers = Watchers()
-        self._in_flight = asyncio.Semaphore(self._settings.max_in_flight)
+        self._turn = asyncio.Lock()
         self._entered: Driver | None = None
 
     def __repr__(self) -> str:
@@ -88,18 +90,37 @@ class Client:
         """What the client has been through."""
         return self._driver.session.counters
 
-    def subscribe(self, pattern: str, *, buffer: int = 1000, overflow: Overflow = "raise") -> Subscription:
+    def subscribe(
+        self,
+        pattern: str,
+        *,
+        tail: int | None = None,
+        since: Position | None = None,
+        buffer: int = 1000,
+        overflow: Overflow = "raise",
+    ) -> Subscription:
         """Return an async iterator over the messages of a topic or pattern; see `Subscription`.
+
+        It begins with what is published from now on; with `tail` (0 to 1,000, and no more than `buffer`) before that
+        come the last so many messages that are kept; with `since`, the `Position` of a message or of an earlier
+        `Subscription` on this one topic, all that came after it. What is not kept any more comes as a `Gap`.
 
         `buffer` is how many may wait to be read. When it is full, ``overflow="raise"`` ends the iterator with
         `SlowConsumer` after what it holds; ``"drop_oldest"`` goes on and yields a ``Gap(cause="dropped", missed=n)``.
-        Any number of iterators may follow the same topic; they share one subscription on the wire.
+
+        Any number of iterators may follow the same topic; they share one subscription on the wire. One that joins
+        later begins where it says all the same: its `tail` or `since` is then read from the topic's history before it
+        is served. A pattern has no history: its `tail` is refused with `InvalidArgument` (on the first step) when the
+        pattern is followed already. One that joins while the connection is away may get what was missed meanwhile.
 
         A subscribe that is answered with `rate_limited`, `overloaded`, `unavailable` or `timeout` is repeated.
-        Raises `InvalidArgument` for a bad pattern.
+        Raises `InvalidArgument` for a bad pattern, and for `since` or `tail` that cannot be.
         """
         check_pattern(pattern)
-        return Subscription(self._driver, pattern, Inbox(pattern, buffer, overflow))
+        check_beginning(pattern, since, tail)
+        if tail is not None and tail > buffer:
+            raise InvalidArgument(f"tail is {tail}, and buffer holds {buffer}; it must hold the tail.")
+        return Subscription(self._driver, pattern, Inbox(pattern, buffer, overflow), since=since, tail=tail)
 
     async def publish(
         self,
@@ -112,32 +133,66 @@ class Client:
         """Publish `data` (a JSON value; on msgpack also bytes) and wait until it is done.
 
         With the same `key` (1-128 characters; a random one by default) it has one effect, however often it is sent
-        within 5 minutes. Waits up to `timeout` seconds in all: for its turn (`Settings.max_in_flight`), for a
-        connection, for the answer.
+        within 5 minutes. So it is repeated here, within `timeout` seconds in all and for 4 minutes at most: after a
+        lost connection, after an answer that did not come in 10 s (`Settings.request_timeout`), and after
+        `rate_limited`, `overloaded`, `unavailable` and `timeout`, when the time that the gateway asks for is over.
+        While there is no connection it waits for one. `data` must not be changed before it is done.
 
-        Raises a `PublishError` by the gateway's code, with `retry_after`; `Unavailable` when it was never sent,
-        `OutcomeUnknown` when the answer did not come: repeat it with the error's `key`. Raises `InvalidArgument` for
-        a bad topic or data, and what ended the client when it has ended.
+        Publishes on one topic have one order, that of the calls, also over reconnects. The exception: of those that are
+        on their way at the same time, one that is refused for a while may be overtaken. Await each for a strict order.
+
+        Bounded: `Settings.max_in_flight` and `max_in_flight_bytes` are kept, others wait for their turn.
+
+        Raises a `PublishError` by the gateway's code, with `retry_after`, where repeating cannot help or not in time;
+        `Unavailable` when it was never sent, `OutcomeUnknown` when it was and no answer came: repeat it with the
+        error's `key`. Raises `InvalidArgument` for a bad topic, key or data, and what ended the client when it has.
         """
         check_topic(topic)
         if key is None:
             key = secrets.token_urlsafe(12)
-        loop = asyncio.get_running_loop()
-        give_up = loop.time() + timeout
+        check_key(key)
+        driver = self._driver
         try:
-            async with asyncio.timeout_at(give_up):
-                await self._in_flight.acquire()
-        except TimeoutError:
-            why = f"{self._settings.max_in_flight} others wait for their answers since {timeout:g} s"
-            raise verdicts.not_sent(why, topic=topic, key=key) from None
-        try:
-            await self._until_ready(give_up, topic, key)
-            return await self._driver.publish(topic, data, key, give_up - loop.time())
+            size = driver.weigh(frames.publish(MAX_OFFSET, topic, data, key))
         except FrameTooBig as error:
             message = f"The publish on {topic!r} is too large: {error}."
             raise TooLarge(message, code="too_large", reason=str(error), topic=topic, key=key) from None
-        finally:
-            self._in_flight.release()
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + timeout
+        try:
+            async with asyncio.timeout_at(give_up), self._turn:
+                await self._room(size)
+                answer = driver.publish(topic, data, key, give_up - loop.time(), size)
+        except TimeoutError:
+            raise verdicts.not_sent(driver.session.no_room, topic=topic, key=key) from None
+        return await answer
+
+    async def history(
+        self,
+        topic: str,
+        *,
+        limit: int = 100,
+        before: int | None = None,
+        after: int | None = None,
+        timeout: float = 10.0,  # noqa: ASYNC109 (it is repeated within this time)
+    ) -> History:
+        """Read what a topic has kept, oldest first: the last `limit` messages (1 to 1,000), or the last ones before the
+        offset `before`, or the first ones after the offset `after`.
+
+        There may come fewer than there are: an answer is bounded in bytes, too. ``history.offset`` says where the log
+        ends. It is repeated like a publish, within `timeout` seconds in all. Raises `HistoryError` with the gateway's
+        `code` (``not_found``: the topic keeps none), `InvalidArgument`, and what ended the client when it has ended.
+        """
+        driver = self._driver
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + timeout
+        try:
+            async with asyncio.timeout_at(give_up), self._turn:
+                await self._room(0)
+                answer = driver.history(topic, limit, before, after, give_up - loop.time())
+        except TimeoutError:
+            raise verdicts.history_failed("timeout", driver.session.no_room, None, topic=topic) from None
+        return await answer
 
     async def __aenter__(self) -> Client:
         if self._entered is not None:
@@ -172,14 +227,11 @@ class Client:
             raise Misuse("The client is not connected yet: use it within `async with Client(…) as client:`.")
         return self._entered
 
-    async def _until_ready(self, give_up: float, topic: str, key: str) -> None:
-        """Wait for a connection with room for one more request."""
+    async def _room(self, size: int) -> None:
+        """Wait until one more request can be kept. Those who wait do so in their order: each holds the turn here."""
         driver = self._driver
-        try:
-            async with asyncio.timeout_at(give_up):
-                while not driver.session.has_room:
-                    if driver.closed:
-                        raise driver.error or ClientClosed(LEFT)
-                    await driver.ready.wait()
-        except TimeoutError:
-            raise verdicts.not_sent(driver.session.no_room, topic=topic, key=key) from None
+        while not driver.session.has_room_for(size):
+            if driver.closed:
+                raise driver.error or ClientClosed(LEFT)
+            driver.ready.clear()
+            await driver.ready.wait()

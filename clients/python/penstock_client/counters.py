@@ -21,6 +21,14 @@ class Counters:
     """Frames that broke the protocol."""
     messages: int = 0
     """Messages received."""
+    duplicates: int = 0
+    """Messages that everyone here had already; dropped."""
+    holes: int = 0
+    """Holes that the gateway had not announced; handed out as gaps all the same."""
+    resumes: int = 0
+    """Subscriptions that came back with all that they had missed."""
+    repeats: int = 0
+    """Publishes (and reads of a history) sent once more, because no answer came or it was: not now."""
     unrouted: int = 0
     """Messages that nobody here was subscribed to (any more)."""
     gaps: int = 0

@@ -10,11 +10,12 @@ import asyncio
 import logging
 import random
 import ssl
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from itertools import count
 from typing import Any, Literal
 
-from .connection import CannotConnect, Connection, SendQueueFull, open_connection
+from .codec import CODECS
+from .connection import CannotConnect, Connection, FrameTooBig, SendQueueFull, open_connection
 from .effects import (
     Close,
     Deliver,
@@ -35,13 +36,14 @@ from .errors import (
     ClientClosed,
     ConnectionFailed,
     InternalFault,
+    InvalidArgument,
     NotPenstock,
     ProtocolError,
     TokenUnavailable,
 )
 from .inbox import Inbox
-from .messages import Receipt
-from .session import Session
+from .messages import History, Position, Receipt
+from .session import LEFT, Session
 from .settings import Settings
 from .states import State
 from .tokens import TokenSource
@@ -51,9 +53,6 @@ log = logging.getLogger("penstock_client")
 
 TURN = 64
 """Frames taken in before the iterators get their turn, so that a burst does not overflow the buffer of a quick one."""
-
-
-LEFT = "The client was left; make a new one."
 
 
 class Driver:
@@ -76,7 +75,7 @@ class Driver:
         self.decided = asyncio.Event()
         """Set once the client was connected, or will not be."""
         self.ready = asyncio.Event()
-        """Set while a publish can be sent, and at the end, so that nobody waits for ever."""
+        """Set whenever there may be room for one more publish, and at the end, so that nobody waits for ever."""
         self._url = url
         self._tokens = tokens
         self._settings = settings
@@ -86,7 +85,7 @@ class Driver:
         self._loop = asyncio.get_running_loop()
         self._numbers = count(1)
         self._inboxes: dict[int, Inbox] = {}
-        self._answers: dict[int, asyncio.Future[Receipt]] = {}
+        self._answers: dict[int, asyncio.Future[Any]] = {}
         self._connection: Connection | None = None
         self._pause = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -100,13 +99,13 @@ class Driver:
         """Whether the client has ended for good."""
         return self.session.state is State.CLOSED
 
-    def attach(self, inbox: Inbox, pattern: str) -> int:
+    def attach(self, inbox: Inbox, pattern: str, since: Position | None, tail: int | None) -> int:
         """Let messages flow into an inbox; return the number by which it is known."""
         if self.closed:
             inbox.end(self.error or ClientClosed(LEFT))
             return 0
         number = next(self._numbers)
-        effects = self.session.subscribe(number, pattern, self._loop.time())
+        effects = self.session.subscribe(number, pattern, self._loop.time(), since=since, tail=tail)
         self._inboxes[number] = inbox
         self.perform(effects)
         return number
@@ -121,15 +120,39 @@ class Driver:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self.detach, number)
 
-    async def publish(self, topic: str, data: Any, key: str, within: float) -> Receipt:
-        """Send a message and wait for its answer, at most `within` seconds."""
+    def weigh(self, frame: dict[str, Any]) -> int:
+        """Return the bytes of a frame. Raises `InvalidArgument` for data that cannot travel, and `FrameTooBig`."""
+        size = len(CODECS[self._settings.codec].encode(frame))
+        if size > self._settings.max_send_size:
+            raise FrameTooBig(f"{size} bytes; {self._settings.max_send_size} may be sent (max_send_size)")
+        return size
+
+    def publish(self, topic: str, data: Any, key: str, within: float, size: int) -> Awaitable[Receipt]:
+        """Have a message kept and sent; return what waits for its answer, which must be awaited."""
         number = next(self._numbers)
-        answer: asyncio.Future[Receipt] = self._loop.create_future()
-        self._answers[number] = answer
+        effects = self.session.publish(number, topic, data, key, self._loop.time(), within, size)
+        answer: Awaitable[Receipt] = self._answer(number)
+        self.perform(effects)
+        return answer
+
+    def history(
+        self, topic: str, limit: int, before: int | None, after: int | None, within: float
+    ) -> Awaitable[History]:
+        """Have a history read; return what waits for it, which must be awaited."""
+        number = next(self._numbers)
+        effects = self.session.history(number, topic, limit, before, after, self._loop.time(), within)
+        answer: Awaitable[History] = self._answer(number)
+        self.perform(effects)
+        return answer
+
+    def _answer(self, number: int) -> Awaitable[Any]:
+        answer = self._answers[number] = self._loop.create_future()
+        return self._wait_for(number, answer)
+
+    async def _wait_for(self, number: int, answer: asyncio.Future[Any]) -> Any:
         try:
-            self.perform(self.session.publish(number, topic, data, key, self._loop.time(), within))
             return await answer
-        except BaseException:
+        except asyncio.CancelledError:
             self.session.abandon(number)
             self.perform(())
             raise
@@ -154,10 +177,7 @@ class Driver:
         """Do what the session decided."""
         for effect in effects:
             self._do(effect)
-        if self.session.has_room or self.closed:
-            self.ready.set()
-        else:
-            self.ready.clear()
+        self.ready.set()
         self._keep_time()
 
     def _do(self, effect: Effect) -> None:
@@ -172,9 +192,9 @@ class Driver:
             case Fail(request, error):
                 if (answer := self._answers.get(request)) is not None and not answer.done():
                     answer.set_exception(error)
-            case Subscribed(subscriber):
+            case Subscribed(subscriber, start):
                 if (inbox := self._inboxes.get(subscriber)) is not None:
-                    inbox.open()
+                    inbox.open(start)
             case End(subscriber, error):
                 if (inbox := self._inboxes.pop(subscriber, None)) is not None:
                     inbox.end(error)
@@ -212,6 +232,9 @@ class Driver:
             self._connection.send(frame)
         except SendQueueFull as error:
             self.perform(self.session.overwhelmed(str(error)))
+        except (InvalidArgument, FrameTooBig) as error:
+            # It could be written when it was taken in.
+            self.perform(self.session.unsendable(frame["id"], error))
 
     def _changed(self, state: State) -> None:
         log.info("%s", state)

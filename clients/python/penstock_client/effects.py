@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from .errors import ConnectionFailed, PenstockError
-from .messages import Gap, Message, Receipt
+from .messages import Gap, History, Message, Position, Receipt
 from .states import State
 
 
@@ -30,6 +30,9 @@ class Subscribed:
     """The gateway serves this subscriber from now on."""
 
     subscriber: int
+    start: Position | None = field(default=None, compare=False)
+    """What comes first stands after this place. None: not known, or not of one topic. It is no part of the identity:
+    that a subscriber is served is the same news wherever it begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +45,15 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Resolve:
-    """A publish was answered."""
+    """A publish or a read was answered."""
 
     request: int
-    result: Receipt
+    result: Receipt | History
 
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """A publish was refused, or its answer will not come."""
+    """A publish or a read was refused, or its answer will not come."""
 
     request: int
     error: PenstockError

@@ -24,6 +24,7 @@
     ├── SlowConsumer            a buffer with overflow="raise" was full
     └── RequestError            the gateway's answer was no: `code`, `reason`, `retry_after`
         ├── SubscribeError
+        ├── HistoryError
         └── PublishError        also `topic` and `key`
             ├── BadRequest  Unauthenticated  Forbidden  NotFound
             ├── RateLimited  Overloaded  Unavailable        had no effect; try again after `retry_after`
@@ -136,6 +137,10 @@ class RequestError(PenstockError):
 
 class SubscribeError(RequestError):
     """The gateway refuses the subscription."""
+
+
+class HistoryError(RequestError):
+    """The gateway does not hand out the history, or had no answer in time. Reading again is always safe."""
 
 
 class PublishError(RequestError):

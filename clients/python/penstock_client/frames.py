@@ -12,7 +12,7 @@ import json
 from typing import Any, TypeVar
 
 from .errors import ProtocolError
-from .messages import Gap, Message, Receipt
+from .messages import Gap, History, Message, Position, Receipt
 
 MAX_FRAMES_PER_MESSAGE = 128
 """Frames that may be sent as one array."""
@@ -25,9 +25,19 @@ def connect(number: int, token: str, name: str, version: str) -> dict[str, Any]:
     return {"type": "connect", "id": number, "token": token, "client": {"name": name, "version": version}}
 
 
-def subscribe(number: int, pattern: str) -> dict[str, Any]:
-    """Return a request for a topic, or for all topics of a pattern."""
-    return {"type": "subscribe", "id": number, "topic": pattern}
+def subscribe(number: int, pattern: str, since: dict[str, Any] | None, tail: int | None) -> dict[str, Any]:
+    """Return a request for a topic, or for all topics of a pattern; `since` is where it left off."""
+    frame: dict[str, Any] = {"type": "subscribe", "id": number, "topic": pattern}
+    if since is not None:
+        frame["from"] = since
+    elif tail is not None:
+        frame["tail"] = tail
+    return frame
+
+
+def place(position: Position) -> dict[str, Any]:
+    """Return a position as it travels."""
+    return {"epoch": position.epoch, "offset": position.offset}
 
 
 def unsubscribe(number: int, pattern: str) -> dict[str, Any]:
@@ -38,6 +48,16 @@ def unsubscribe(number: int, pattern: str) -> dict[str, Any]:
 def publish(number: int, topic: str, data: Any, key: str) -> dict[str, Any]:
     """Return a request to send `data` to all who are subscribed to `topic`."""
     return {"type": "publish", "id": number, "topic": topic, "data": data, "key": key}
+
+
+def history(number: int, topic: str, limit: int, before: int | None, after: int | None) -> dict[str, Any]:
+    """Return a request for what a topic has kept."""
+    frame: dict[str, Any] = {"type": "history", "id": number, "topic": topic, "limit": limit}
+    if before is not None:
+        frame["before"] = before
+    if after is not None:
+        frame["after"] = after
+    return frame
 
 
 def refresh(number: int, token: str) -> dict[str, Any]:
@@ -81,6 +101,21 @@ def error(frame: dict[str, Any]) -> tuple[str, str, float | None]:
 def receipt(frame: dict[str, Any]) -> Receipt:
     """Return what an `ok` says of a publish."""
     return Receipt(offset=optional(frame, "offset", int), epoch=optional(frame, "epoch", str))
+
+
+def position(frame: dict[str, Any]) -> Position | None:
+    """Return the place that a frame names, or None where it names none."""
+    epoch, offset = optional(frame, "epoch", str), optional(frame, "offset", int)
+    return None if epoch is None or offset is None else Position(epoch, offset)
+
+
+def read(frame: dict[str, Any]) -> History:
+    """Return what a `result` holds of a topic's history."""
+    epoch, kept = required(frame, "epoch", str), required(frame, "messages", list)
+    if not all(isinstance(each, dict) for each in kept):
+        raise ProtocolError("The gateway sent a history of something that is no message.")
+    messages = tuple(message(each, epoch) for each in kept)
+    return History(messages, epoch, required(frame, "offset", int))
 
 
 def gap(frame: dict[str, Any]) -> Gap:

@@ -7,7 +7,7 @@ from collections import deque
 from typing import Literal, TypeAlias
 
 from .errors import InvalidArgument, Misuse, PenstockError, SlowConsumer
-from .messages import Gap, Message
+from .messages import Gap, Message, Position
 
 Overflow: TypeAlias = Literal["raise", "drop_oldest"]
 
@@ -22,6 +22,8 @@ class Inbox:
             raise InvalidArgument(f"There is no overflow rule {overflow!r}; choose 'raise' or 'drop_oldest'.")
         self.dropped = 0
         """Items dropped since the beginning."""
+        self.start: Position | None = None
+        """The place in the topic's log after which it begins, when the gateway has said it."""
         self._pattern = pattern
         self._size = size
         self._overflow = overflow
@@ -50,8 +52,10 @@ class Inbox:
         self._wake()
         return True
 
-    def open(self) -> None:
-        """Note that the gateway serves this subscription."""
+    def open(self, start: Position | None = None) -> None:
+        """Note that the gateway serves this subscription; the first time it may say from where on."""
+        if not self._opened.is_set():
+            self.start = start
         self._opened.set()
 
     def end(self, error: PenstockError | None) -> None:

@@ -7,13 +7,13 @@ from types import TracebackType
 from typing import Protocol
 
 from .inbox import Inbox
-from .messages import Gap, Message
+from .messages import Gap, Message, Position
 
 
 class Door(Protocol):
     """Where inboxes are hung up and taken down."""
 
-    def attach(self, inbox: Inbox, pattern: str) -> int:
+    def attach(self, inbox: Inbox, pattern: str, since: Position | None, tail: int | None) -> int:
         """Let messages flow into an inbox; return the number by which it is known."""
 
     def detach(self, number: int) -> None:
@@ -30,12 +30,18 @@ class Subscription:
     unsubscribes on leaving. Without it the subscription begins with the first step of ``async for`` and ends when the
     iterator is let go (on CPython as soon as the loop is left).
 
-    It outlives connections; where a reconnect may have cost messages, a `Gap` says so. It ends with the client: quietly
+    Each message comes once, those of a topic in their order. It outlives connections: what was missed meanwhile comes
+    as well, and where something does not, a `Gap` says so. It ends with the client: quietly
     when that is left, with the client's error when that has stopped.
     """
 
-    def __init__(self, door: Door, pattern: str, inbox: Inbox) -> None:
+    def __init__(
+        self, door: Door, pattern: str, inbox: Inbox, *, since: Position | None = None, tail: int | None = None
+    ) -> None:
         self.pattern = pattern
+        self._since = since
+        self._tail = tail
+        self._position = since
         self._door = door
         self._inbox = inbox
         self._number: int | None = None
@@ -49,6 +55,15 @@ class Subscription:
     def dropped(self) -> int:
         """Items that a full buffer has cost."""
         return self._inbox.dropped
+
+    @property
+    def position(self) -> Position | None:
+        """Where the reader stands in the topic's log: at the last item that was taken out, or where it began.
+
+        Keep it, and a later ``client.subscribe(topic, since=position)`` goes on behind it, in another process too. None
+        as long as that is not known, for topics without history, and for patterns, whose messages have their own.
+        """
+        return self._position or self._inbox.start
 
     async def __aenter__(self) -> Subscription:
         self._begin()
@@ -72,7 +87,11 @@ class Subscription:
 
     async def __anext__(self) -> Message | Gap:
         self._begin()
-        return await self._inbox.get()
+        item = await self._inbox.get()
+        if item.topic == self.pattern and item.epoch is not None and item.offset is not None:
+            # Behind a gap comes what stands at its offset; a message stands there itself.
+            self._position = Position(item.epoch, item.offset - isinstance(item, Gap))
+        return item
 
     def close(self) -> None:
         """Unsubscribe. What is in the buffer can still be read. Does nothing the second time, or before the first."""
@@ -82,7 +101,7 @@ class Subscription:
 
     def _begin(self) -> None:
         if self._let_go is None:
-            self._number = self._door.attach(self._inbox, self.pattern)
+            self._number = self._door.attach(self._inbox, self.pattern, self._since, self._tail)
             # The door knows the inbox and not this object, so that letting the iterator go is noticed at once.
             self._let_go = weakref.finalize(self, self._door.detach_soon, self._number)
             self._let_go.atexit = False

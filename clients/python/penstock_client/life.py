@@ -5,6 +5,7 @@ from __future__ import annotations
 from .counters import Counters
 from .effects import Close, Effect, StateChanged
 from .link import Link
+from .outbox import Outbox
 from .renewal import Renewal
 from .requests import Requests
 from .settings import Settings
@@ -13,7 +14,7 @@ from .subscriptions import Subscriptions
 
 
 class Life:
-    """One client: its state, its present connection, its requests, subscriptions and token."""
+    """One client: its state, its present connection, its requests, outbox, subscriptions and token."""
 
     def __init__(self, settings: Settings, token: str | None, *, renewable: bool) -> None:
         self.settings = settings
@@ -22,17 +23,13 @@ class Life:
         self.link: Link | None = None
         self.requests = Requests()
         self.subscriptions = Subscriptions(self.requests, settings, self.counters)
+        self.outbox = Outbox(self.requests, settings, self.counters)
         self.renewal = Renewal(token, renewable=renewable)
 
     @property
     def online(self) -> bool:
         """Whether requests can be sent: authenticated, and not about to leave."""
         return self.state in ONLINE and self.link is not None and not self.link.leaving
-
-    @property
-    def has_room(self) -> bool:
-        """Whether one more publish may be sent. Other requests count, as they do at the gateway."""
-        return self.online and len(self.requests) < self.settings.max_in_flight
 
     def enter(self, state: State) -> StateChanged:
         """Change state, by the table; raises `Misuse` for a transition that is not in it."""

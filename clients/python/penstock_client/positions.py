@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Final
 
+from .messages import Position
+
 MAX_TOPICS: Final = 4096
-"""Topics remembered. The one longest without news is forgotten first: then its epoch reads None until the gateway
-says it again, and a reconnect reports a gap although nothing may be missing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """A place in a topic's log: the last message seen, or the head at the time of subscribing."""
-
-    epoch: str
-    offset: int
+"""Topics remembered. The one longest without news is forgotten first: then its next message is taken as it comes, and
+its epoch reads None until the gateway says it again."""
 
 
 class Positions:
@@ -44,6 +38,11 @@ class Positions:
         self._places.move_to_end(topic)
         if len(self._places) > self._limit:
             self._places.popitem(last=False)
+
+    def latest(self) -> Iterator[tuple[str, Position]]:
+        """Yield topics and their positions, those with the latest news first."""
+        for topic in reversed(self._places):
+            yield topic, self._places[topic]
 
     def forget(self, topic: str) -> None:
         """Forget a topic that nobody follows any more."""

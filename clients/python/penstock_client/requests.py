@@ -10,11 +10,23 @@ from .errors import ProtocolError
 
 @dataclass(frozen=True, slots=True)
 class Publishing:
-    """A publish; `request` is the caller's name for it."""
+    """A publish that the outbox keeps; `request` is the caller's name for it."""
 
     request: int
-    topic: str
-    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A read of a topic's history that the outbox keeps; `request` is the caller's name for it."""
+
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
+class CatchingUp:
+    """A read of a topic's history for a subscriber that joined a subscription which was there before."""
+
+    subscriber: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +41,14 @@ class Refreshing:
     """A new token."""
 
 
-Pending: TypeAlias = Publishing | Subscribing | Refreshing
+Pending: TypeAlias = Publishing | Reading | CatchingUp | Subscribing | Refreshing
 
 
 class Requests:
     """Numbers requests and remembers them until they are answered, overdue or dropped.
 
-    Bounded by its users: publishes keep to `max_in_flight`; there is one subscribe per subscription and one refresh.
+    Bounded by its users: publishes and reads keep to `max_in_flight`; there is one subscribe per subscription, one
+    `CatchingUp` per subscriber, and one refresh.
     """
 
     def __init__(self) -> None:
@@ -78,12 +91,9 @@ class Requests:
                 del self._pending[number]
                 return
 
-    def publishing(self, request: int) -> Publishing | None:
-        """Return the publish that the caller knows as `request`."""
-        for pending, _ in self._pending.values():
-            if isinstance(pending, Publishing) and pending.request == request:
-                return pending
-        return None
+    def forget(self, number: int) -> None:
+        """Forget a request by its number; its answer will be ignored."""
+        self._pending.pop(number, None)
 
     @property
     def earliest(self) -> float | None:
@@ -100,9 +110,7 @@ class Requests:
         self._earliest = min((by for _, by in self._pending.values()), default=None)
         return taken
 
-    def clear(self) -> list[Pending]:
-        """Remove and return everything: the connection is gone, no answer will come."""
-        taken = [pending for pending, _ in self._pending.values()]
+    def clear(self) -> None:
+        """Forget everything: the connection is gone, no answer will come."""
         self._pending.clear()
         self._earliest = None
-        return taken

@@ -12,21 +12,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import answers, frames, verdicts
+from . import answers, checks, frames, verdicts
 from .backoff import LONG_LIFE, full_jitter
 from .counters import Counters
 from .effects import Effect, Fail, FetchToken, Reconnect, Send, Stop
-from .errors import ConnectionFailed, InvalidArgument, Misuse, ProtocolError
+from .errors import ClientClosed, ConnectionFailed, Misuse, PenstockError, ProtocolError
 from .life import Life
 from .link import GOING_AWAY, NORMAL, PROTOCOL_ERROR, Link
-from .patterns import check_topic
+from .messages import Position
+from .outbox import Kept
+from .patterns import check_pattern, check_topic
 from .requests import Publishing, Refreshing
 from .settings import Settings
 from .states import State
 from .version import __version__
 
-MAX_KEY = 128
-"""Characters of an idempotency key."""
+LEFT = "The client was left; make a new one."
 
 BRIEF = 1.0
 """Seconds. A gateway that sends us away sooner than this after `connected` was leaving already: then the usual pause
@@ -47,8 +48,12 @@ class Session:
 
     @property
     def has_room(self) -> bool:
-        """Whether a publish can be sent now: online, and fewer than `max_in_flight` requests without an answer."""
-        return self._life.has_room
+        """Whether one more publish may be kept, however small; it is sent as soon as it can be."""
+        return self.has_room_for(0)
+
+    def has_room_for(self, size: int) -> bool:
+        """Say whether one more publish of `size` bytes may be kept: `max_in_flight`, `max_in_flight_bytes`."""
+        return self.state is not State.CLOSED and self._life.outbox.has_room(size)
 
     @property
     def counters(self) -> Counters:
@@ -77,9 +82,10 @@ class Session:
             return []
         link.heard_at = now
         try:
-            return answers.take(self._life, frame, now)
+            effects = answers.take(self._life, frame, now)
         except ProtocolError as error:
             return self.malformed(str(error))
+        return [*effects, *self._flush(now)] if len(self._life.outbox) else effects
 
     def malformed(self, reason: str) -> list[Effect]:
         """Give up a connection on which something came that is no frame."""
@@ -102,8 +108,10 @@ class Session:
             return []
         life.counters.losses += 1
         link, life.link = life.link, None
-        effects = self._fail_publishes("the connection was lost before its answer came")
-        life.subscriptions.offline()
+        effects: list[Effect] = []
+        life.requests.clear()
+        life.outbox.offline()
+        life.subscriptions.offline(now)
         if link is not None and link.lived(now) >= LONG_LIFE:
             self._attempt = 0
         verdict = close_code if not verdicts.may_come_back(close_code) else None
@@ -152,41 +160,74 @@ class Session:
 
     # Requests
 
-    def subscribe(self, subscriber: int, pattern: str, now: float) -> list[Effect]:
+    def subscribe(
+        self, subscriber: int, pattern: str, now: float, *, since: Position | None = None, tail: int | None = None
+    ) -> list[Effect]:
         """Let `subscriber` (a number of the caller's) follow a topic or pattern, over all connections to come.
 
-        Raises `InvalidArgument` for a bad pattern and beyond `max_subscriptions`.
+        `since` and `tail` say where it begins; see `Client.subscribe`. Raises `InvalidArgument` for a bad pattern,
+        for a beginning that cannot be, and beyond `max_subscriptions`.
         """
-        return self._life.subscriptions.add(subscriber, pattern, now, online=self._life.online)
+        check_pattern(pattern)
+        checks.check_beginning(pattern, since, tail)
+        return self._life.subscriptions.add(subscriber, pattern, now, online=self._life.online, since=since, tail=tail)
 
     def unsubscribe(self, subscriber: int) -> list[Effect]:
         """Let `subscriber` go; it gets no `End`."""
         return self._life.subscriptions.remove(subscriber, online=self._life.online)
 
-    def publish(self, request: int, topic: str, data: Any, key: str, now: float, timeout: float) -> list[Effect]:
-        """Send a message; `request` (a number of the caller's) comes back in `Resolve` or `Fail`.
+    def publish(
+        self, request: int, topic: str, data: Any, key: str, now: float, timeout: float, size: int = 0
+    ) -> list[Effect]:
+        """Keep a message and send it when that can be; `request` (a number of the caller's) comes back in `Resolve` or
+        `Fail`, within `timeout` seconds. `size` is what it counts as, in bytes.
 
-        It fails at once, unsent, without `has_room`. Raises `InvalidArgument` for a bad topic or key.
+        It fails at once, unsent, without `has_room_for`. Raises `InvalidArgument` for a bad topic or key.
         """
         check_topic(topic)
-        if not 1 <= len(key) <= MAX_KEY:
-            raise InvalidArgument(f"The key has {len(key)} characters; it must have 1 to {MAX_KEY}.")
-        if not self.has_room:
+        checks.check_key(key)
+        if not self.has_room_for(size):
             return [Fail(request, verdicts.not_sent(self.no_room, topic=topic, key=key))]
-        number = self._life.requests.add(Publishing(request, topic, key), now + timeout)
-        return [Send(frames.publish(number, topic, data, key))]
+        frame = frames.publish(0, topic, data, key)
+        self._life.outbox.keep(Kept(request, topic, frame, now + timeout, size, key))
+        return self._flush(now)
+
+    def history(
+        self,
+        request: int,
+        topic: str,
+        limit: int,
+        before: int | None,
+        after: int | None,
+        now: float,
+        timeout: float,
+    ) -> list[Effect]:
+        """Read what a topic has kept; `request` comes back as for `publish`. Raises `InvalidArgument`."""
+        check_topic(topic)
+        checks.check_range(limit, before, after)
+        if not self.has_room:
+            refused = verdicts.history_failed("overloaded", self.no_room, None, topic=topic)
+            return [Fail(request, refused)]
+        frame = frames.history(0, topic, limit, before, after)
+        self._life.outbox.keep(Kept(request, topic, frame, now + timeout, 0, key=None))
+        return self._flush(now)
 
     @property
     def no_room(self) -> str:
-        """Why a publish cannot be sent now, in words."""
-        waiting = len(self._life.requests)
+        """Why a publish cannot be kept now, in words."""
+        waiting = len(self._life.outbox)
         return f"the client is {self.state}" + (f", {waiting} requests have no answer yet" if waiting else "")
 
     def abandon(self, request: int) -> None:
-        """Forget a publish: its caller no longer waits."""
-        publishing = self._life.requests.publishing(request)
-        if publishing is not None:
-            self._life.requests.drop(publishing)
+        """Forget a publish or a read: its caller no longer waits."""
+        self._life.outbox.drop(request)
+
+    def unsendable(self, number: int, error: PenstockError) -> list[Effect]:
+        """Give up the request that cannot be written: its data was changed while it was kept."""
+        pending = self._life.requests.take(number, Publishing)
+        if not isinstance(pending, Publishing) or self._life.outbox.drop(pending.request) is None:
+            return []
+        return [Fail(pending.request, error)]
 
     # Time
 
@@ -194,48 +235,46 @@ class Session:
     def deadline(self) -> float | None:
         """When `tick` is to be called next; it may find nothing to do. None: not before something else happens."""
         life = self._life
-        if life.link is None or life.link.leaving:
-            return None
-        times = [*life.link.deadlines(), life.requests.earliest, life.subscriptions.retry_at]
-        if life.online:
-            times.append(life.renewal.due_at)
-        return min(time for time in times if time is not None)
+        times = [life.outbox.earliest]
+        if life.link is not None and not life.link.leaving:
+            times += [*life.link.deadlines(), life.requests.earliest, life.subscriptions.retry_at]
+            times += [life.renewal.due_at, life.outbox.retry_at] if life.online else []
+        return min((time for time in times if time is not None), default=None)
 
     def tick(self, now: float) -> list[Effect]:
         """Do what is due."""
         life, link = self._life, self._life.link
+        effects = life.outbox.expire(now)
         if link is None or link.leaving:
-            return []
+            return effects
         if now >= link.heard_at + link.silence:
             life.counters.silences += 1
-            return life.leave(GOING_AWAY, f"nothing heard for {link.silence:g} s")
+            return effects + life.leave(GOING_AWAY, f"nothing heard for {link.silence:g} s")
         if link.return_at is not None and now >= link.return_at:
-            return life.leave(NORMAL, "asked to reconnect")
+            return effects + life.leave(NORMAL, "asked to reconnect")
         if link.answer_by is not None and now >= link.answer_by:
             life.counters.unanswered += 1
-            return life.leave(GOING_AWAY, "no answer to connect")
-        effects = answers.miss(life, life.requests.overdue(now), now)
+            return effects + life.leave(GOING_AWAY, "no answer to connect")
+        effects += answers.miss(life, life.requests.overdue(now), now)
         if life.online and life.renewal.due_at is not None and now >= life.renewal.due_at:
             life.renewal.fetching()
             effects.append(FetchToken())
         if life.subscriptions.retry_at is not None and now >= life.subscriptions.retry_at:
             effects += life.subscriptions.ask_due(now)
-        return effects
+        return effects + self._flush(now)
 
     # What the above share
 
-    def _fail_publishes(self, why: str) -> list[Effect]:
-        return [
-            Fail(pending.request, verdicts.outcome_unknown(why, topic=pending.topic, key=pending.key))
-            for pending in self._life.requests.clear()
-            if isinstance(pending, Publishing)
-        ]
+    def _flush(self, now: float) -> list[Effect]:
+        return self._life.outbox.flush(now) if self._life.online else []
 
     def _finish(self, error: ConnectionFailed | None) -> list[Effect]:
         life = self._life
         if life.state is State.CLOSED:
             return []
-        effects = self._fail_publishes("the client was closed" if error is None else "the client has stopped")
+        why = "the client was closed" if error is None else "the client has stopped"
+        life.requests.clear()
+        effects = life.outbox.end(why, error or ClientClosed(LEFT))
         effects += life.subscriptions.end(error)
         effects += life.leave(NORMAL, "")
         life.link = None

@@ -22,7 +22,8 @@ class Settings:
     connect_timeout: float = 10.0
     """Seconds for one attempt (token, TCP, TLS, handshake), and again for the gateway's `connected`."""
     request_timeout: float = 10.0
-    """Seconds for the answer to a subscribe or a refresh. A subscribe that stays unanswered costs the connection."""
+    """Seconds for the answer to a request. A subscribe that stays unanswered costs the connection; a publish is sent
+    once more, as long as its own `timeout` lasts."""
     close_timeout: float = 1.0
     """Seconds for a polite goodbye; then the socket is cut."""
     silence: float | None = None
@@ -30,7 +31,11 @@ class Settings:
     announces (25 s) and 10 s more."""
 
     max_in_flight: int = 256
-    """Requests without an answer beyond which publishes wait for their turn. The gateway takes 256."""
+    """Requests without an answer beyond which publishes wait for their turn. The gateway takes 256. Also how many
+    publishes are kept to be sent, or sent again, while there is no connection."""
+    max_in_flight_bytes: int = 1 << 24
+    """Bytes, as they travel, of all publishes that are kept until their answer comes; more wait for their turn. Not
+    less than `max_send_size`: the largest publish must fit."""
     max_subscriptions: int = 1000
     """Open iterators; one more is refused with `InvalidArgument`."""
     max_message_size: int = 1 << 20
@@ -53,6 +58,8 @@ class Settings:
                 raise InvalidArgument(f"{bound} is {value!r}; it must be more than 0.")
         if self.max_send_queue < self.max_in_flight + self.max_subscriptions:
             raise InvalidArgument("max_send_queue must not be less than max_in_flight and max_subscriptions together.")
+        if self.max_in_flight_bytes < self.max_send_size:
+            raise InvalidArgument("max_in_flight_bytes must not be less than max_send_size.")
 
 
 _BOUNDS = (
@@ -62,6 +69,7 @@ _BOUNDS = (
     "close_timeout",
     "silence",
     "max_in_flight",
+    "max_in_flight_bytes",
     "max_subscriptions",
     "max_message_size",
     "max_send_size",

@@ -13,6 +13,9 @@ from . import errors
 BAD_TOKEN: Final = 4101
 TOKEN_EXPIRED: Final = 4102
 
+RETRY_AFTER: Final = 1.0
+"""Seconds until a request that was refused for now is repeated, when the gateway names no time."""
+
 RETRYABLE: Final = frozenset({"rate_limited", "overloaded", "unavailable", "timeout"})
 """Error codes after which the same request may succeed later."""
 
@@ -80,3 +83,9 @@ def subscribe_failed(code: str, reason: str, retry_after: float | None, *, patte
     """Return the error for a subscription that the gateway refuses."""
     message = f"Subscribing to {pattern!r} failed: {code} ({reason or 'no reason given'})."
     return errors.SubscribeError(message, code=code, reason=reason, retry_after=retry_after)
+
+
+def history_failed(code: str, reason: str, retry_after: float | None, *, topic: str) -> errors.HistoryError:
+    """Return the error for a history that was not read."""
+    message = f"Reading the history of {topic!r} failed: {code} ({reason or 'no reason given'})."
+    return errors.HistoryError(message, code=code, reason=reason, retry_after=retry_after)

@@ -203,9 +203,9 @@ async def test_a_gateway_that_asks_and_never_reads_costs_the_connection_once_the
         await release.wait()
 
     gateway.answers["publish"] = stuck
-    bounds = {"max_in_flight": 400, "max_subscriptions": 1, "max_send_queue": 401}
+    bounds = {"max_in_flight": 400, "max_subscriptions": 1, "max_send_queue": 401, "max_in_flight_bytes": 1 << 25}
     async with client(close_timeout=0.05, **bounds) as c:
-        publishes = [asyncio.create_task(c.publish("a", "x" * 50_000)) for _ in range(400)]
+        publishes = [asyncio.create_task(c.publish("a", "x" * 50_000, timeout=2)) for _ in range(400)]
         await until(lambda: gateway.peers[0].of("publish"), "the first publish")
         for _ in range(500):
             await gateway.say(type="ping")

@@ -140,7 +140,7 @@ async def test_a_refused_publish_raises_by_code_with_the_time_to_wait(gateway, c
     gateway.answers["publish"] = refuse
     async with client() as c:
         with pytest.raises(errors.RateLimited, match="20 a second") as caught:
-            await c.publish("a", 1, key="k")
+            await c.publish("a", 1, key="k", timeout=0.4)
     assert (caught.value.retry_after, caught.value.key, caught.value.topic) == (0.5, "k", "a")
 
 
@@ -156,14 +156,40 @@ async def test_an_unanswered_publish_has_an_unknown_outcome(gateway, client):
     assert caught.value.key == "k"
 
 
-async def test_a_publish_in_flight_when_the_connection_drops_has_an_unknown_outcome(gateway, client, until):
+async def test_a_publish_in_flight_when_the_connection_drops_is_sent_again_as_it_was(gateway, client, until, at_once):
     gateway.answers["publish"] = silent
     async with client() as c:
-        publishing = asyncio.create_task(c.publish("a", 1, key="k"))
-        await until(lambda: gateway.peers[0].of("publish"), "the publish")
+        publishing = [asyncio.create_task(c.publish("a", number)) for number in range(3)]
+        await until(lambda: len(gateway.peers[0].of("publish")) == 3, "the publishes")
+        gateway.answers.clear()
         gateway.drop_everyone()
-        with pytest.raises(errors.OutcomeUnknown, match="key='k'"):
+        await asyncio.gather(*publishing)
+    first, second = (peer.of("publish") for peer in gateway.peers)
+    assert [(frame["key"], frame["data"]) for frame in first] == [(frame["key"], frame["data"]) for frame in second]
+
+
+async def test_a_publish_refused_for_a_moment_is_repeated_within_its_time(gateway, client):
+    async def refuse_once(peer, frame):
+        gateway.answers.clear()
+        await peer.send(type="error", id=frame["id"], code="rate_limited", reason="20 a second", retry_after=0.01)
+
+    gateway.answers["publish"] = refuse_once
+    async with client() as c:
+        assert await c.publish("a", 1, key="k") == Receipt(1, "e")
+    assert [frame["key"] for frame in gateway.peers[0].of("publish")] == ["k", "k"]
+
+
+async def test_data_that_became_unsendable_meanwhile_fails_its_publish_and_nothing_else(gateway, client, until):
+    async with client() as c:
+        data = {"n": 1}
+        gateway.drop_everyone()
+        await until(lambda: c.state == "waiting", "the pause")
+        publishing = asyncio.create_task(c.publish("a", data))
+        await asyncio.sleep(0)
+        data["n"] = object()
+        with pytest.raises(errors.InvalidArgument):
             await publishing
+        await c.publish("a", 2)
 
 
 async def test_publishes_in_flight_are_bounded_and_the_next_one_waits_for_its_turn(gateway, client, until):

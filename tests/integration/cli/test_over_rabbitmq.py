@@ -101,7 +101,10 @@ def test_a_program_of_its_own_tells_how_it_is_and_stops_when_it_is_told(penstock
     assert "process_resident_memory_bytes" in metrics
     process.tell()
     assert process.ends() == Exit.OK
-    assert all(json.loads(line)["level"] == "info" for line in process.err.splitlines())
+    lines = {line.get("event", line["message"]): line for line in map(json.loads, process.err.splitlines())}
+    assert {line["level"] for line in lines.values()} == {"info"}
+    assert lines["metrics.started"]["port"] == port
+    assert {f"{program}.started", f"{program}.stopped"} <= set(lines)
 
 
 @pytest.mark.parametrize("program", ["router", "worker"])

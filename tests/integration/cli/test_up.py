@@ -217,11 +217,28 @@ def test_over_rabbitmq_events_of_both_doors_reach_both_kinds_of_listeners(pensto
     assert [row["name"] for row in vhost.queues() if row["name"].startswith(("penstock.gateway", "penstock.rep"))] == []
 
 
+def test_two_on_one_broker_take_each_others_tokens(penstock, vhost):
+    ports = [free_port(), free_port()]
+    for port in ports:
+        process = penstock.start("up", "--port", str(port), "--amqp-url", vhost.amqp_url)
+        process.says("Ctrl-C stops it.")
+        process.answers(port, "/readyz")
+    tokens = [json.loads((penstock.folder / "state" / f"up-{port}.json").read_text())["token"] for port in ports]
+    for token in tokens:
+        for port in ports * 2:  # whichever router gets the question
+            url = f"http://127.0.0.1:{port}"
+            listening = penstock.start("listen", "orders.*", "--url", url, PENSTOCK_TOKEN=token)
+            listening.says("listening as developer", on="err")
+            listening.tell()
+            assert listening.ends() == Exit.OK
+
+
 def test_three_processes_do_what_one_does(penstock, vhost, store_url, port):
     settings = {"PENSTOCK_AMQP_URL": vhost.amqp_url, "PENSTOCK_STORE_URL": store_url}
     settings |= {"PENSTOCK_AUTH__SECRET": "s" * 32, "PENSTOCK_API_KEYS": "key"}
     programs = [penstock.start(name, **settings) for name in ("router", "worker")]
     programs.append(penstock.start("gateway", "--port", str(port), **settings))
+    programs[-1].says(f"gateway listens on 127.0.0.1:{port}", on="err")
     programs[-1].answers(port, "/readyz")
     listening = penstock.start("listen", "#", "--count", "1", "--port", str(port), **settings)
     listening.says("listening as", on="err")

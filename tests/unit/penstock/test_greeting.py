@@ -1,5 +1,6 @@
 """What `penstock up` says."""
 
+import shlex
 from dataclasses import replace
 
 from penstock.greeting import Up, for_people, for_programs
@@ -14,6 +15,17 @@ def test_it_says_where_it_listens_and_what_to_type_next():
     assert "\n  penstock listen 'orders.*'\n" in text
     assert "\n  penstock emit orders.42 '{\"total\": 12}'\n" in text
     assert "new WebSocket('ws://127.0.0.1:8000/ws', 'penstock.v1.json')" in text
+
+
+def test_what_to_type_without_amqp_has_the_key():
+    (line,) = [line for line in for_people(UP).splitlines() if "curl" in line]
+    words = shlex.split(line)
+    assert words[:3] == ["curl", "-H", "Authorization: Bearer key"]
+    assert words[-2:] == ['{"total": 12}', "http://127.0.0.1:8000/api/events/orders.42"]
+
+
+def test_a_key_that_was_given_is_not_shown():
+    assert "'Authorization: Bearer YOUR-API-KEY'" in for_people(replace(UP, api_key=None))
 
 
 def test_another_port_and_another_way_of_calling_are_part_of_what_to_type():

@@ -55,3 +55,24 @@ def test_the_folder_follows_the_desktop_convention(monkeypatch):
     assert str(local.folder()) == "/x/state/penstock"
     monkeypatch.delenv("XDG_STATE_HOME")
     assert local.folder().parts[-3:] == (".local", "state", "penstock")
+
+
+def test_all_servers_on_one_broker_have_the_secret_of_the_first():
+    assert local.common_secret("broker:5672 /", "first") == "first"
+    assert local.common_secret("broker:5672 /", "second") == "first"
+    assert local.common_secret("broker:5672 /other", "third") == "third"
+
+
+def test_a_broken_secret_is_made_anew_for_all():
+    local.common_secret("broker:5672 /", "first")
+    (path,) = local.folder().iterdir()
+    path.write_text("{")
+    assert local.common_secret("broker:5672 /", "second") == "second"
+    assert local.common_secret("broker:5672 /", "third") == "second"
+    assert (stat.S_IMODE(path.stat().st_mode), list(local.folder().iterdir())) == (0o600, [path])
+
+
+def test_without_a_folder_the_secret_is_what_was_made(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("PENSTOCK_STATE_DIR", str(tmp_path / "file" / "state"))
+    assert local.common_secret("broker:5672 /", "made") == "made"
