@@ -8,7 +8,7 @@ BIN   := .venv/bin
 RUN := .venv/.made-to-run
 DEV := .venv/.made-to-develop
 
-.PHONY: help up test lint bench lock env clean named-python
+.PHONY: help up test faults lint bench lock env clean named-python
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -38,6 +38,10 @@ lint: $(DEV) ## Check style (ruff), types (mypy --strict) and who may import who
 	@$(BIN)/mypy
 	@MYPYPATH=clients/python $(BIN)/mypy -p penstock_client
 	@$(BIN)/lint-imports --no-logo
+
+faults: export PENSTOCK_MAY_INSTALL := yes
+faults: $(DEV) ## Break everything around Penstock on purpose [ARGS='--seeds 5 --only F01,F07']
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 bench: $(DEV) ## Measure, and print the table of benchmarks/README.md [ARGS='--help']
 	@$(BIN)/python -m benchmarks $(ARGS)
