@@ -19,6 +19,12 @@ from shared.topics import matches
 MAX_HELD_ENTRIES = 1_000
 MAX_HELD_BYTES = 256 * 1024
 
+SLACK = 30_000
+"""Milliseconds by which a message may have been taken before another one and reach a client after it.
+
+It was on its way, or the clocks of two routers differ. A client is given too much rather than too little.
+"""
+
 
 class Place(NamedTuple):
     """A place in a topic's log."""
@@ -150,11 +156,12 @@ def begin(
 def begin_unknown(topic: str, at: int, base: Place, past: Sequence[Kept] | None) -> Beginning:
     """Say how a topic begins of which the client knows nothing but that it had all of it before the time `at`.
 
-    `at` is milliseconds since 1970, and so is that of each message.
+    `at` is milliseconds since 1970. What routers took up to `SLACK` earlier may be new to it, and is sent.
     """
     if past is None:
         return Beginning(topic, base, False, Missed(topic, base.epoch, base.offset + 1, TRIMMED))
-    news = [kept for kept in past if kept.entry.at >= at]
+    new = (index for index, kept in enumerate(past) if (kept.entry.taken or kept.entry.at) >= at - SLACK)
+    news = past[next(new, len(past)) :]
     first = news[0].entry.offset if news else base.offset + 1
     assert first is not None, "what is in a window has an offset"
     place = Place(base.epoch, first - 1)

@@ -50,6 +50,7 @@ class Events:
             rule.slow,
             message_id,
             trace=_trace(received) if received.headers else None,
+            taken=int(now * 1000) if received.timestamp else 0,
         )
         if not rule.history:
             return Publication(entry, UNLIMITED, origin=received)

@@ -168,6 +168,8 @@ class Entry(Struct, array_like=True, gc=False):
     offset: int | None = None
     trace: str | None = None
     """W3C ``traceparent``."""
+    taken: int = 0
+    """When a router took it, in milliseconds since 1970, where `at` is another time: that of a back end; else 0."""
 
 
 class DeliveryBatch(Struct, array_like=True):

@@ -158,6 +158,19 @@ async def test_a_pattern_resumes_with_the_topics_that_appeared_meanwhile(penstoc
     assert (await again.message())["data"] == 3
 
 
+@pytest.mark.parametrize("ago", [0, 3600])
+async def test_a_pattern_resumes_with_events_that_say_they_happened_earlier(penstock: Penstock, ago: int) -> None:
+    first = await penstock.subscribed("orders.*")
+    await emit(penstock, "orders.1", 1)
+    seen = await first.message()
+    await first.leave()
+    await penstock.emit("orders.2", 2, timestamp=seen["at"] // 1000 - ago)  # AMQP has whole seconds
+    again = await penstock.connect(edge=penstock.edges[1])
+    since = {"at": seen["at"], "topics": {"orders.1": place(seen)}}
+    assert (await again.request("subscribe", topic="orders.*", from_=since))["recovered"] is True
+    assert await data(again, 1) == [2]
+
+
 async def test_a_publish_that_is_repeated_with_its_key_has_one_effect_and_the_same_answer(penstock: Penstock) -> None:
     listener = await penstock.subscribed("orders.1")
     answers = []

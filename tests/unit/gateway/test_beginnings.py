@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.catchup import (
+    SLACK,
     Beginning,
     Decision,
     Joining,
@@ -25,9 +26,7 @@ BASE = Place("e", 10)
 
 
 def kept(*offsets: int, topic: str = "a", at: int = 0, size: int = 1) -> list[Kept]:
-    return [
-        Kept(Entry(topic, b"x" * size, Encoding.JSON, at + offset, epoch="e", offset=offset)) for offset in offsets
-    ]
+    return [Kept(Entry(topic, b"x" * size, Encoding.JSON, at + offset, epoch="e", offset=offset)) for offset in offsets]
 
 
 @pytest.mark.parametrize(
@@ -95,8 +94,19 @@ def test_a_past_that_cannot_be_found_is_a_gap_up_to_the_present() -> None:
 
 def test_of_a_topic_that_one_did_not_know_all_that_is_new_is_sent() -> None:
     past = kept(7, 8, 9, 10, at=100)
-    assert begin_unknown("a", 109, BASE, past) == Beginning("a", Place("e", 8), True, None, past[2:])
-    assert begin_unknown("a", 999, BASE, past) == Beginning("a", BASE, True, None, [])
+    assert begin_unknown("a", SLACK + 109, BASE, past) == Beginning("a", Place("e", 8), True, None, past[2:])
+    assert begin_unknown("a", SLACK + 999, BASE, past) == Beginning("a", BASE, True, None, [])
+
+
+def test_what_is_new_is_told_by_when_it_was_taken_and_not_by_when_a_back_end_says_it_happened() -> None:
+    past = kept(7, 8, 9, 10, at=100)
+    past[2].entry.taken = SLACK + 999
+    assert begin_unknown("a", SLACK + 999, BASE, past) == Beginning("a", Place("e", 8), True, None, past[2:])
+
+
+def test_what_may_have_been_on_its_way_when_the_last_message_came_is_sent() -> None:
+    past = kept(7, 8, 9, 10, at=100)
+    assert begin_unknown("a", 109 + SLACK // 2, BASE, past).past == past
 
 
 def test_where_all_that_is_kept_is_new_there_may_have_been_more() -> None:

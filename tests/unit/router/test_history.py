@@ -38,8 +38,8 @@ def test_what_no_router_has_appended_is_told():
 
 def test_an_entry_of_another_version_is_read_without_what_it_has_more():
     packed = pack(entry())
-    assert packed[0] == 0x9A, "an array of ten"
-    more = b"\x9b" + packed[1:] + b"\xa3new"
+    assert packed[0] == 0x9B, "an array of eleven"
+    more = b"\x9c" + packed[1:] + b"\xa3new"
     assert entries_of(Log("e1", 1, 1, [(1, more)])) == [entry(epoch="e1", offset=1)]
 
 

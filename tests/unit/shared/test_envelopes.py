@@ -158,8 +158,8 @@ def test_the_wire_format_stays_as_it_is() -> None:
             [3, 7, 9, "forbidden", "why", 1.5, 4101],
             [4, 7, 9, b"g", "u", 60, ["a"], "j"],
             [5, 0, 1],
-            [6, -1, 1, "a", "e", 4, 2, [["a", b"1", 0, 7, 0, "k", "u", "e", 4, None]]],
-            [7, 7, 9, "a", "e", 4, [["a", b"1", 0, 7, 0, "k", "u", "e", 4, None]]],
+            [6, -1, 1, "a", "e", 4, 2, [["a", b"1", 0, 7, 0, "k", "u", "e", 4, None, 0]]],
+            [7, 7, 9, "a", "e", 4, [["a", b"1", 0, 7, 0, "k", "u", "e", 4, None, 0]]],
         ],
     ]
     assert msgpack.unpackb(pack(envelopes.Kick("u", "s", "j", "r"))) == ["kick", "u", "s", "j", "r"]
