@@ -56,6 +56,8 @@ class Fault:
     """Seconds from the end of the fault until everybody hears news again; generous, for noisy machines."""
     own_broker: bool = False
     own_store: bool = False
+    buried: bool = False
+    """Whether messages may become dead letters: those that came to routers more often than the delivery limit."""
     errors: bool = False
     """Whether programs may log errors."""
 

@@ -35,6 +35,8 @@ class Check(StrEnum):
     """Queues, bindings or descriptors left behind."""
     LOG = "LOG"
     """A process spoke of a bug of its own, or much too much."""
+    DEAD = "DEAD"
+    """Good messages that were given up as dead letters; whether any subscriber lacks them, `LOST` tells."""
     EXIT = "EXIT"
     """A process did not end as it should."""
 

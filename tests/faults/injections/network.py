@@ -61,6 +61,7 @@ async def cut_clients(scene: Scene) -> None:
     "connections to the broker are reset after a random number of bytes, again and again",
     layout=BROKER_LEGS,
     recover_within=30.0,
+    buried=True,
 )
 async def cut_broker(scene: Scene) -> None:
     legs = [scene.rig.proxies[GATEWAY], scene.rig.proxies[ROUTER]]
