@@ -36,6 +36,8 @@ async def kill_between_confirm_and_ack(scene: Scene) -> None:
     proxy.hold(lambda link: b"consumes" in link.head, up=True)  # acknowledgements get no further, deliveries do
     await unacknowledged(scene)
     await some_time(scene, 0.1, 0.5)
+    proxy.closed = True
+    proxy.reset()  # what waits in the proxy must not be passed on
     for router in scene.rig.routers:
         router.kill()
     proxy.clear()
