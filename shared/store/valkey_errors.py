@@ -6,8 +6,11 @@ from redis import exceptions as said
 
 from shared.errors import ConfigurationError, PenstockError, StoreAway
 
-FAILURES = (said.RedisError, said.RedisClusterException, OSError, TimeoutError)
+FAILURES = (said.RedisError, said.RedisClusterException, OSError, TimeoutError, RuntimeError)
 """All that a call may raise."""
+
+CLOSED = "the handler is closed"
+"""What uvloop says, in a `RuntimeError`, to who writes to a connection that was lost a moment ago."""
 
 _FOR_A_WHILE = {
     "LOADING": "is still reading its data from disk",
@@ -72,6 +75,6 @@ def meaning(error: BaseException, where: str) -> PenstockError | None:
             return StoreAway(f"The store ({where}) {sense}.")
     if isinstance(error, said.TimeoutError | TimeoutError):
         return StoreAway(f"The store ({where}) does not answer.")
-    if isinstance(error, said.ResponseError):
+    if isinstance(error, said.ResponseError) or (isinstance(error, RuntimeError) and CLOSED not in words):
         return None
     return StoreAway(f"The store ({where}) cannot be reached: {words or type(error).__name__}.")
