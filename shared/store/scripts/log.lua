@@ -1,7 +1,7 @@
 -- What the scripts about logs share; it is put before each of them.
 --
 -- A log is two keys. <tag>log:<topic> is a list of its entries, each after its time (8 bytes): the last one's offset is
--- the head, and the others count down from there. (A stream costs half as much again, and 4 KiB for a single entry.)
+-- the head, and the others count down from there. (A stream takes longer, and 4 KiB for a single entry.)
 -- <tag>head:<topic> is its card: head, history, ttl, the last entry's time, the time until which the list is kept
 -- (numbers, 8 bytes each), the server's run (16 bytes), and the epoch.
 --

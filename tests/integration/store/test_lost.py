@@ -40,7 +40,8 @@ async def test_a_log_of_which_only_the_entries_are_left_begins_anew(store: Store
         assert client.delete(key("head")) == 1
     after = await append(store, "a", b"new")
     assert (after.offset, after.epoch == before.epoch) == (1, False)
-    assert list((await read(store, "a")).entries) == [(1, b"new")]
+    log = await read(store, "a")
+    assert (log.first, list(log.entries)) == (1, [(1, b"new")])
 
 
 async def test_a_log_whose_entries_are_lost_goes_on_and_tells_what_it_has(store: Store, store_url: str) -> None:
