@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeVar
@@ -10,10 +11,11 @@ from pydantic import ValidationError
 
 from penstock.lookup import env_name, toml_file
 from router.settings import RouterSettings
+from shared.bus import topology
 from shared.bus.counters import BusCounters
 from shared.bus.memory import MemoryBroker, MemoryBus
 from shared.bus.port import Bus
-from shared.errors import ConfigurationError
+from shared.errors import BusAway, ConfigurationError
 from shared.settings import CommonSettings
 from shared.store.memory import MemoryStore
 from shared.store.port import Store
@@ -63,7 +65,13 @@ class OpenBus:
         self._bus = bus
 
     async def start(self) -> None:
-        """Connect; raise `ConfigurationError` where that cannot work."""
+        """Connect, and have what every process has on the broker; raise `ConfigurationError` where that cannot be.
+
+        The bus is told first: what it remembers it has before it says that it is ready, so that one which cannot work
+        never says so.
+        """
+        with contextlib.suppress(BusAway):  # it is not open yet, and remembers it
+            await self._bus.declare(topology.common())
         await self._bus.open()
 
     async def stop(self) -> None:

@@ -132,3 +132,4 @@ def test_the_doctor_and_the_check_see_an_alarm_and_a_missing_plugin(penstock, ow
     assert code == Exit.CONFIGURATION
     assert "rabbitmq-plugins enable rabbitmq_consistent_hash_exchange" in err
     assert "Traceback" not in err
+    assert len(err.splitlines()) == 1, "it is not ready first, and away then"
