@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
+import re
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeVar
 
@@ -35,7 +37,7 @@ def load(kind: type[Settings], options: Mapping[str, Any] | None = None) -> Sett
     except ValidationError as error:
         raise ConfigurationError(_sentences(error, given)) from error
     except ValueError as error:  # what pydantic-settings says of JSON that it cannot read; it names the field
-        raise ConfigurationError(f"A setting cannot be read: {error}.") from error
+        raise ConfigurationError(_unreadable(error)) from error
 
 
 class CountedBus(Bus, Protocol):
@@ -113,12 +115,25 @@ def _sentences(error: ValidationError, given: Mapping[str, Any]) -> str:
     )
 
 
+def _unreadable(error: ValueError) -> str:
+    named = re.search(r'field "(\w+)"', str(error))
+    if named is None:
+        return f"A setting cannot be read: {error}."
+    return f"{env_name(named[1])} cannot be read as JSON: {error.__cause__ or error}."
+
+
 def _origin(location: tuple[int | str, ...], given: Mapping[str, Any]) -> str:
-    """Return the name of a setting as the operator wrote it."""
-    path = ".".join(str(part) for part in location)
-    if location and str(location[0]) in given:
-        return "--" + path.replace("_", "-")
+    """Return the name of a setting as the operator wrote it, and which item of it is meant where it is a list."""
+    names = [str(part) for part in itertools.takewhile(lambda part: isinstance(part, str), location)]
+    path, item = ".".join(names), _item(location[len(names) :])
+    if names and names[0] in given:
+        return "--" + path.replace("_", "-") + item
     variable = env_name(path)
-    if any(name.upper() == variable or name.upper() == env_name(str(location[0])) for name in os.environ):
-        return variable
-    return f"{path} in penstock.toml" if location and str(location[0]) in toml_file() else variable
+    if names and any(name.upper() in (variable, env_name(names[0])) for name in os.environ):
+        return variable + item
+    return f"{path}{item} in penstock.toml" if names and names[0] in toml_file() else variable + item
+
+
+def _item(location: tuple[int | str, ...]) -> str:
+    """Return a place within a list: no variable has a name for it. Items count from 0."""
+    return "".join(f", item {part}" if isinstance(part, int) else f", {part}" for part in location)
