@@ -34,19 +34,20 @@ class Joining:
     the session is closed as a slow one and comes back.
     """
 
-    __slots__ = ("_bytes", "_known", "base", "entries", "overflowed")
+    __slots__ = ("_bytes", "base", "entries", "known", "overflowed")
 
     def __init__(self) -> None:
         self.entries: list[Step] = []
         self.overflowed = False
         self.base: Place | None = None
         """The place in the topic's log after which `entries` begin; None where that is not known yet."""
-        self._known: dict[str, Place] = {}
+        self.known: dict[str, Place] = {}
+        """Up to where the client has everything of a topic: it is not given what is held of that."""
         self._bytes = 0
 
     def know(self, topic: str, place: Place) -> None:
-        """Note that the client has everything of `topic` up to a place: it is not given what is held of that."""
-        self._known[topic] = place
+        """Note that the client has everything of `topic` up to a place."""
+        self.known[topic] = place
 
     def hold(self, entry: Step) -> None:
         """Keep an entry for later."""
@@ -69,7 +70,7 @@ class Joining:
         return released
 
     def _is_known(self, entry: Step) -> bool:
-        place = self._known.get(entry.topic)
+        place = self.known.get(entry.topic)
         return place is not None and entry.epoch == place.epoch and (entry.offset or 0) <= place.offset
 
 

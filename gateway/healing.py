@@ -8,10 +8,10 @@ from a topic's window: the first of a crowd has it read, the others find it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from gateway.catchup import Joining, Place, place_before
 from gateway.counters import Counters
@@ -55,6 +55,13 @@ class Waiter:
     then: Then
 
 
+class Ahead(NamedTuple):
+    """Somebody who has had more of a topic than came here yet: up to `place`."""
+
+    place: Place
+    then: Callable[[], None]
+
+
 @dataclass(slots=True)
 class Range:
     """The past of one topic, on its way."""
@@ -73,6 +80,8 @@ class Healer:
         self._ask = ask
         self._counters = counters
         self._ranges: dict[str, Range] = {}
+        self._ahead: dict[str, list[Ahead]] = {}
+        """By topic; bounded as subscriptions are."""
         self._windows: dict[str, float] = {}
         """Topics with a window, and until when it is kept."""
         self._turn_of: list[str] = []
@@ -167,6 +176,17 @@ class Healer:
             self._ask_for(topic, after)
         pending.waiters.append(waiter)
 
+    def reach(self, places: Mapping[str, Place], then: Callable[[], None]) -> None:
+        """Call `then` when deliveries here have come as far as `places`, as far as there is anything to come.
+
+        Somebody may come from a gateway that was faster; what it told must not be told here again.
+        """
+        for topic, place in places.items():
+            if not self._has_reached(topic, place):
+                self._ahead.setdefault(topic, []).append(Ahead(place, lambda: self.reach(places, then)))
+                return
+        then()
+
     def bus_changed(self, state: BusState, cause: str) -> None:
         """Look at all logs when the broker is back: what was sent meanwhile, and what waited for us, is gone."""
         if state is BusState.AWAY:
@@ -190,11 +210,28 @@ class Healer:
                 self._fanout.announce(step)
         if not heard:
             self._forget(topic)
+        if topic in self._ahead:
+            self._let_go(topic)
+
+    def _has_reached(self, topic: str, place: Place) -> bool:
+        log = self.logs.of(topic)
+        return log is None or log.epoch != place.epoch or log.offset >= min(place.offset, log.seen)
+
+    def _let_go(self, topic: str) -> None:
+        waiting = self._ahead.pop(topic)
+        still = [each for each in waiting if not self._has_reached(topic, each.place)]
+        if still:
+            self._ahead[topic] = still
+        for each in waiting:
+            if each not in still:
+                each.then()
 
     def _forget(self, topic: str) -> None:
         if topic not in self._ranges:
             self.logs.forget(topic)
             self._windows.pop(topic, None)
+            if topic in self._ahead:
+                self._let_go(topic)
 
     # The past.
 

@@ -138,12 +138,15 @@ class Performer:
 
     def _replay(self, connection: Connection, topic: str, joining: Joining, past: Sequence[Kept]) -> None:
         topics = connection.session.topics
-        self._replays.begin(
-            connection,
-            past,
-            lambda: topics.get(topic) is joining,
-            lambda: self.perform(connection, subscribing.live(topics, topic, joining)),
-        )
+
+        def is_wanted() -> bool:
+            return topics.get(topic) is joining
+
+        def go_live() -> None:
+            if is_wanted():
+                self.perform(connection, subscribing.live(topics, topic, joining))
+
+        self._replays.begin(connection, past, is_wanted, lambda: self._healer.reach(joining.known, go_live))
 
     def _note_refusal(self, connection: Connection, error: Error) -> None:
         self._counters.errors[error.code] += 1

@@ -54,6 +54,28 @@ async def test_who_comes_back_to_any_gateway_gets_what_was_missed_and_then_what_
         assert (await again.message())["offset"] >= 5
 
 
+@pytest.mark.parametrize("pattern", ["orders.1", "orders.*"])
+async def test_who_comes_from_a_faster_gateway_is_told_nothing_twice(penstock: Penstock, pattern: str) -> None:
+    slow = penstock.edges[1]
+    stays = await penstock.subscribed(pattern, edge=slow)
+    first = await penstock.subscribed(pattern)
+    await emit(penstock, "orders.1", 1)
+    assert (await stays.message())["data"] == 1
+    late: list[Any] = []
+    deliver, slow.gateway._downlink._deliver = slow.gateway._downlink._deliver, late.append
+    await emit(penstock, "orders.1", 2)
+    seen = (await first.messages(2))[-1]
+    again = await penstock.connect(edge=slow)
+    since = place(seen) if pattern == "orders.1" else {"at": seen["at"], "topics": {"orders.1": place(seen)}}
+    assert (await again.request("subscribe", topic=pattern, from_=since))["recovered"] is True
+    for entry in late:
+        deliver(entry)
+    slow.gateway._downlink._deliver = deliver
+    await emit(penstock, "orders.1", 3)
+    assert await data(stays, 2) == [2, 3]
+    assert await data(again, 1) == [3], "it had the second one already"
+
+
 async def test_a_position_taken_before_any_message_is_good_for_resuming(penstock: Penstock) -> None:
     first = await penstock.connect()
     subscribed = await first.request("subscribe", topic="quiet")

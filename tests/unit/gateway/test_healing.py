@@ -287,6 +287,41 @@ async def test_a_subscription_to_what_others_hear_begins_where_they_are(house: H
     assert listener.heard == [4, 5, 6]
 
 
+async def test_who_had_more_elsewhere_is_waited_for_until_that_has_come_here_too(house: House) -> None:
+    house.listener()
+    house.come(1)
+    went_live: list[str] = []
+    house.healer.reach({"a": Place("e", 1), "never heard of": Place("e", 9)}, lambda: went_live.append("level"))
+    assert went_live == ["level"]
+    house.healer.join("a", Joining(), Place("e", 3))
+    house.healer.reach({"a": Place("e", 3)}, lambda: went_live.append("ahead"))
+    house.come(2)
+    assert went_live == ["level"]
+    house.come(3)
+    assert went_live == ["level", "ahead"]
+
+
+async def test_who_claims_more_than_there_is_is_waited_for_as_far_as_there_is_something(house: House) -> None:
+    house.listener()
+    house.come(1)
+    went_live: list[str] = []
+    house.healer.join("a", Joining(), Place("e", 2))
+    house.healer.reach({"a": Place("e", 1_000)}, lambda: went_live.append("liar"))
+    assert went_live == []
+    house.come(2)
+    assert went_live == ["liar"]
+
+
+async def test_who_waits_for_a_log_that_begins_anew_waits_no_longer(house: House) -> None:
+    house.listener()
+    house.come(1)
+    went_live: list[str] = []
+    house.healer.join("a", Joining(), Place("e", 2))
+    house.healer.reach({"a": Place("e", 2)}, lambda: went_live.append("now"))
+    house.come(1, epoch="f")
+    assert went_live == ["now"]
+
+
 async def test_what_is_known_of_a_topic_that_nobody_heard_for_a_while_is_forgotten(house: House) -> None:
     listener = house.listener()
     house.come(4)

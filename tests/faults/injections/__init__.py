@@ -1,0 +1,5 @@
+"""All faults; importing this fills the table."""
+
+from tests.faults.injections import brokers, clients, network, processes, stores
+
+__all__ = ["brokers", "clients", "network", "processes", "stores"]

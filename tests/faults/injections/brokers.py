@@ -1,0 +1,102 @@
+"""A broker that dies, stops, is full, or takes no more messages."""
+
+from __future__ import annotations
+
+import asyncio
+from signal import SIGCONT, SIGSTOP
+
+from tests.faults.fault import Scene, fault
+from tests.faults.injections.moments import news, some_time
+from tests.faults.verdict import Check
+from tests.support.broker.management import Management
+from tests.support.eventually import eventually
+
+ROUTE_PATTERN = "^penstock\\.route\\."
+
+
+@fault("F07", "the broker is killed, and comes back", own_broker=True, recover_within=40.0)
+async def kill_the_broker(scene: Scene) -> None:
+    broker = scene.rig.places.own_broker
+    connections = _connections(scene)
+    await some_time(scene, 0.0, 0.5)
+    await asyncio.to_thread(broker.kill)
+    await some_time(scene, 0.5, 2.0)
+    await asyncio.to_thread(broker.start)
+    scene.heal()
+    await news(scene, 40.0)
+    scene.expect(_connections(scene) == connections, Check.LIVE, "clients lost their connections")
+
+
+@fault("F08", "the broker's application is stopped and started (320, connection forced)", own_broker=True)
+async def stop_the_broker(scene: Scene) -> None:
+    broker = scene.rig.places.own_broker
+    connections = _connections(scene)
+    await asyncio.to_thread(broker.ctl, "stop_app")
+    await some_time(scene, 0.5, 2.0)
+    await asyncio.to_thread(broker.ctl, "start_app")
+    scene.heal()
+    await news(scene, 40.0)
+    scene.expect(_connections(scene) == connections, Check.LIVE, "clients lost their connections")
+
+
+@fault("F13", "the broker raises a memory alarm for some seconds", own_broker=True, recover_within=30.0)
+async def alarm(scene: Scene) -> None:
+    broker = scene.rig.places.own_broker
+    connections = _connections(scene)
+    await asyncio.to_thread(broker.block)
+    refused = [dict(client.refusals) for client in scene.load.clients]
+    await scene.load.until(
+        lambda: all(
+            client.refusals.get("unavailable", 0) > before.get("unavailable", 0)
+            for client, before in zip(scene.load.clients, refused, strict=True)
+        ),
+        20.0,
+    )
+    for client in scene.load.clients:
+        client.slowest_refusal = 0.0
+    await some_time(scene, 2.0, 4.0)
+    slowest = max(client.slowest_refusal for client in scene.load.clients)
+    scene.note(f"a publish was refused within {slowest * 1000:.0f} ms")
+    scene.expect(slowest < 2.0, Check.LIVE, f"a publish was refused only after {slowest:.1f} s")
+    await asyncio.to_thread(broker.unblock)
+    scene.heal()
+    await news(scene, 30.0)
+    scene.expect(_connections(scene) == connections, Check.LIVE, "clients lost their connections")
+
+
+@fault("F15", "the partitions' queues are full and refuse, until there is room again")
+async def full_queues(scene: Scene) -> None:
+    vhost = scene.rig.places.vhost
+    management = Management(scene.rig.places.broker.management_url)
+    policy = {"pattern": ROUTE_PATTERN, "definition": {"max-length": 1}, "apply-to": "queues"}
+    for router in scene.rig.routers:
+        router.signal(SIGSTOP)
+    await asyncio.to_thread(management.put, "policies", vhost.name, "full", **policy)
+    await scene.load.until(lambda: all(back_end.nacks for back_end in scene.load.back_ends), 30.0)
+    await some_time(scene, 0.5, 1.0)
+    await asyncio.to_thread(management.delete, "policies", vhost.name, "full")
+    for router in scene.rig.routers:
+        router.signal(SIGCONT)
+    scene.heal()
+    scene.note(f"{sum(back_end.nacks for back_end in scene.load.back_ends)} events were refused")
+
+
+@fault("F19", "the broker closes all connections of the routers (320), twice")
+async def close_connections(scene: Scene) -> None:
+    vhost = scene.rig.places.vhost
+    closed = 0
+    for _ in range(2):
+        closed += await eventually(lambda: asyncio.to_thread(_close_named, vhost, "router"), 20.0)
+        await some_time(scene, 0.5, 1.5)
+    scene.heal()
+    scene.expect(closed >= 4, Check.LIVE, f"only {closed} connections were there to be closed")
+    scene.note(f"{closed} connections were closed")
+
+
+def _close_named(vhost, word: str) -> int:  # type: ignore[no-untyped-def]
+    names = {row.get("user_provided_name") for row in vhost.connections()}
+    return sum(vhost.close_connections(named=name) for name in names if name and word in name)
+
+
+def _connections(scene: Scene) -> dict[str, int]:
+    return {each.name: each.connections for each in scene.load.subscribers}

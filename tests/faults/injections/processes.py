@@ -1,0 +1,137 @@
+"""Gateways and routers that die, are stopped, frozen, and come back."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from signal import SIGCONT, SIGSTOP, SIGTERM
+from urllib.request import urlopen
+
+from tests.faults.fault import Scene, fault
+from tests.faults.injections.moments import news, some_time, unacknowledged
+from tests.faults.programs import Program
+from tests.faults.rig import ROUTER, Layout
+from tests.faults.verdict import Check
+
+
+@fault("F01", "a router is killed with its prefetch full, and comes back")
+async def kill_a_full_router(scene: Scene) -> None:
+    router = scene.chance.choice(scene.rig.routers)
+    router.signal(SIGSTOP)
+    await unacknowledged(scene)
+    router.kill()
+    scene.heal()
+    await news(scene, 20.0)
+    router.start()
+    await scene.rig.ready(router)
+
+
+@fault(
+    "F02",
+    "a router is killed after its deliveries were confirmed and before it could acknowledge what they came from",
+    layout=Layout(legs=frozenset({ROUTER})),
+)
+async def kill_between_confirm_and_ack(scene: Scene) -> None:
+    proxy = scene.rig.proxies[ROUTER]
+    proxy.hold(lambda link: b"consumes" in link.head, up=True)  # acknowledgements get no further, deliveries do
+    await unacknowledged(scene)
+    await some_time(scene, 0.1, 0.5)
+    for router in scene.rig.routers:
+        router.kill()
+    proxy.clear()
+    for router in scene.rig.routers:
+        router.start()
+    await scene.rig.all_ready()
+    scene.heal()
+
+
+@fault("F03", "a gateway is killed; its clients resume at the other, and later it comes back")
+async def kill_a_gateway(scene: Scene) -> None:
+    gateway = scene.chance.choice(scene.rig.gateways)
+    await some_time(scene, 0.0, 0.5)
+    gateway.kill()
+    scene.heal()
+    await news(scene, 20.0)
+    gateway.start()
+    await scene.rig.ready(gateway)
+
+
+@fault("F05", "a gateway is told to stop: it drains, clients resume at the other")
+async def stop_a_gateway(scene: Scene) -> None:
+    gateway = scene.chance.choice(scene.rig.gateways)
+    url = scene.rig.urls[gateway.name]
+    there = [each for each in scene.load.subscribers if each.url == url]
+    gateway.signal(SIGTERM)
+    code = await asyncio.to_thread(gateway.ended, 20.0)
+    scene.heal()
+    scene.expect(code == 0, Check.EXIT, f"a gateway that was told to stop ended with {code}")
+    untold = [each.name for each in there if not each.drained]
+    scene.expect(not untold, Check.EXIT, f"these were not told to come back: {untold}")
+    unusual = [(each.name, each.goodbyes) for each in there if 4000 not in each.goodbyes]
+    scene.expect(not unusual, Check.EXIT, f"these connections did not end with 4000: {unusual}")
+    scene.note(f"{len(there)} subscribers were drained")
+    gateway.start()
+    await scene.rig.ready(gateway)
+
+
+@fault("F06", "a router is told to stop: it finishes what is in hand")
+async def stop_a_router(scene: Scene) -> None:
+    stopped, other = scene.chance.sample(scene.rig.routers, 2)
+    await some_time(scene, 0.0, 0.5)
+    before = await asyncio.to_thread(redelivered, other)
+    stopped.signal(SIGTERM)
+    code = await asyncio.to_thread(stopped.ended, 20.0)
+    scene.heal()
+    scene.expect(code == 0, Check.EXIT, f"a router that was told to stop ended with {code}")
+    await news(scene)
+    again = await asyncio.to_thread(redelivered, other) - before
+    scene.expect(again == 0, Check.EXIT, f"{again:g} messages came to the other router again")
+    stopped.start()
+    await scene.rig.ready(stopped)
+
+
+@fault("F23", "a gateway is frozen for some seconds, and thawed")
+async def freeze_a_gateway(scene: Scene) -> None:
+    gateway, other = scene.chance.sample(scene.rig.gateways, 2)
+    url = scene.rig.urls[other.name]
+    gateway.signal(SIGSTOP)
+    frozen = time.monotonic()
+    unharmed = [each for each in scene.load.subscribers if each.url == url]
+    connections = {each.name: each.connections for each in unharmed}
+    await some_time(scene, 4.0, 6.0)
+    late = [each.name for each in unharmed if not _heard_since(scene, each.name, frozen)]
+    scene.expect(not late, Check.LIVE, f"subscribers of the other gateway heard nothing: {late}")
+    left = [each.name for each in unharmed if each.connections != connections[each.name]]
+    scene.expect(not left, Check.LIVE, f"subscribers of the other gateway lost their connection: {left}")
+    gateway.signal(SIGCONT)
+    scene.heal()
+
+
+@fault("F32", "routers become four, and one again", layout=Layout(routers=1), recover_within=30.0)
+async def scale_routers(scene: Scene) -> None:
+    rig = scene.rig
+    for number in (1, 2, 3):
+        rig.add_router(number)
+    await rig.all_ready()
+    await news(scene)
+    leaving = scene.chance.sample(rig.routers, 3)
+    for router in leaving:
+        router.signal(SIGTERM)
+        await some_time(scene, 0.0, 0.3)
+    for router in leaving:
+        code = await asyncio.to_thread(router.ended, 20.0)
+        scene.expect(code == 0, Check.EXIT, f"{router.name} ended with {code}")
+    scene.heal()
+
+
+def redelivered(router: Program) -> float:
+    """Return how many messages came to a router that had come to somebody before."""
+    with urlopen(f"http://127.0.0.1:{router.port}/metrics", timeout=10) as answer:
+        for line in answer.read().decode().splitlines():
+            if line.startswith("penstock_router_redelivered"):
+                return float(line.rpartition(" ")[2])
+    raise AssertionError("no such metric")
+
+
+def _heard_since(scene: Scene, name: str, since: float) -> bool:
+    return any(who == name for who, _ in scene.load.heard_since(since))

@@ -1,0 +1,212 @@
+"""Gateways and routers as real processes, on a broker and a store, with fault proxies between them where asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import subprocess
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from signal import SIGCONT, SIGTERM
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from tests.faults.programs import ROOT, Program
+from tests.support.broker import Broker, OwnBroker, Vhost
+from tests.support.eventually import eventually
+from tests.support.fault_proxy import FaultProxy
+from tests.support.penstock import SECRET
+from tests.support.ports import different_ports
+from tests.support.store import OwnServer
+
+READY_WITHIN = 60.0
+"""Seconds until all have started; two are usual, more where many tests run."""
+
+PREFETCH = 16
+"""Messages of one partition that a router takes at a time: few, so that it is soon full."""
+
+RULES = [
+    {"match": "load.#", "history": 5_000, "history_ttl": 600, "publish_rate": 1_000, "publish_burst": 1_000},
+    {"match": "short.#", "history": 20, "history_ttl": 600, "publish_rate": 1_000, "publish_burst": 1_000},
+]
+
+SETTINGS = {
+    "PENSTOCK_LOG_FORMAT": "json",
+    "PENSTOCK_AUTH__SECRET": SECRET,
+    "PENSTOCK_TOPICS": json.dumps(RULES),
+    "PENSTOCK_PREFETCH": str(PREFETCH),
+    "PENSTOCK_USER_RATE": "5000",
+    "PENSTOCK_USER_BURST": "5000",
+    "PENSTOCK_CONNECTION_RATE": "5000",
+    "PENSTOCK_CONNECTION_BURST": "5000",
+    "PENSTOCK_GATEWAY__HEARTBEAT": "2",
+    "PENSTOCK_GATEWAY__DRAIN": "2",
+}
+
+CLIENT, GATEWAY, ROUTER, STORE = "client", "gateway", "router", "store"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What runs. `legs` are those with a proxy: client-gateway, gateway-broker, router-broker, router-store."""
+
+    gateways: int = 2
+    routers: int = 2
+    legs: frozenset[str] = frozenset()
+    settings: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where it runs: a broker, a virtual host of it, a store. Those that are our own may be ill-treated."""
+
+    broker: Broker
+    vhost: Vhost
+    store_url: str
+    own_store: OwnServer | None = None
+
+    @property
+    def own_broker(self) -> OwnBroker:
+        assert isinstance(self.broker, OwnBroker), "this fault needs a broker of its own"
+        return self.broker
+
+
+@dataclass
+class Rig:
+    """What runs."""
+
+    places: Places
+    layout: Layout
+    folder: Path
+    seed: int
+    gateways: list[Program] = field(default_factory=list)
+    routers: list[Program] = field(default_factory=list)
+    proxies: dict[str, FaultProxy] = field(default_factory=dict)
+    """Those of the legs; each gateway has a client leg of its own, by its name."""
+    doors: dict[str, int] = field(default_factory=dict)
+    """The port at which clients find each gateway."""
+    exits: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+
+    @property
+    def programs(self) -> list[Program]:
+        return [*self.gateways, *self.routers]
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Where clients find each gateway."""
+        return {name: f"ws://127.0.0.1:{port}/ws" for name, port in self.doors.items()}
+
+    def client_leg(self, gateway: Program) -> FaultProxy:
+        return self.proxies[gateway.name]
+
+    async def start(self) -> None:
+        """Start everything, and return when it serves."""
+        amqp, store = urlsplit(self.places.vhost.amqp_url), urlsplit(self.places.store_url)
+        for leg, url in ((GATEWAY, amqp), (ROUTER, amqp), (STORE, store)):
+            if leg in self.layout.legs:
+                await self._proxy(leg, url.hostname or "", url.port or 0)
+        for number in range(self.layout.routers):
+            self.add_router(number)
+        for number in range(self.layout.gateways):
+            await self._add_gateway(number)
+        await self.all_ready()
+
+    def add_router(self, number: int) -> Program:
+        """Start one more router."""
+        [port] = different_ports(1)
+        environment = self._environment(ROUTER) | {"PENSTOCK_METRICS_PORT": str(port)}
+        router = Program(f"router-{number}", ["router"], port, self.folder, environment)
+        router.start()
+        self.routers.append(router)
+        return router
+
+    async def _add_gateway(self, number: int) -> None:
+        [port] = different_ports(1)
+        environment = self._environment(GATEWAY) | {"PENSTOCK_PORT": str(port)}
+        gateway = Program(f"gateway-{number}", ["gateway"], port, self.folder, environment)
+        gateway.start()
+        self.gateways.append(gateway)
+        self.doors[gateway.name] = port
+        if CLIENT in self.layout.legs:
+            self.doors[gateway.name] = (await self._proxy(gateway.name, "127.0.0.1", port)).port
+
+    async def ready(self, program: Program, within: float = READY_WITHIN) -> None:
+        """Wait until it serves."""
+        await eventually(lambda: asyncio.to_thread(program.is_ready), within)
+
+    async def all_ready(self) -> None:
+        """Wait until everything that runs serves."""
+        for program in self.programs:
+            if program.is_running:
+                await self.ready(program)
+
+    def stop(self) -> list[str]:
+        """Stop what still runs, as an operator does; return what did not end well, in words."""
+        wrong = []
+        running = [program for program in self.programs if program.is_running]
+        for program in running:
+            program.signal(SIGCONT)
+            program.signal(SIGTERM)
+        for program in running:
+            try:
+                code = program.ended(20.0)
+            except subprocess.TimeoutExpired:
+                wrong.append(f"{program.name} did not end within 20 s of SIGTERM")
+                program.kill()
+            else:
+                if code:
+                    wrong.append(f"{program.name} ended with {code} after SIGTERM: {program.last_words()[-300:]}")
+        return wrong
+
+    def kill(self) -> None:
+        """End everything at once."""
+        for program in self.programs:
+            program.kill()
+
+    async def _proxy(self, name: str, host: str, port: int) -> FaultProxy:
+        proxy = await self.exits.enter_async_context(FaultProxy(host, port, seed=self.seed))
+        self.proxies[name] = proxy
+        return proxy
+
+    def _environment(self, leg: str) -> dict[str, str]:
+        mine = {name: value for name, value in os.environ.items() if not name.startswith("PENSTOCK_")}
+        return {
+            **mine,
+            "PYTHONPATH": str(ROOT),
+            **SETTINGS,
+            "PENSTOCK_AMQP_URL": self._through(leg, self.places.vhost.amqp_url),
+            "PENSTOCK_STORE_URL": self._through(STORE, self.places.store_url),
+            **self.layout.settings,
+        }
+
+    def _through(self, leg: str, url: str) -> str:
+        if leg not in self.proxies:
+            return url
+        parts = urlsplit(url)
+        user, at, _ = parts.netloc.rpartition("@")
+        return urlunsplit(parts._replace(netloc=f"{user}{at}127.0.0.1:{self.proxies[leg].port}"))
+
+
+@contextlib.asynccontextmanager
+async def running(places: Places, layout: Layout, folder: Path, seed: int) -> AsyncIterator[Rig]:
+    """Run it; at the end nothing of it is left, whatever happened."""
+    rig = Rig(places, layout, folder, seed)
+    async with rig.exits:
+        try:
+            await rig.start()
+            yield rig
+        finally:
+            rig.kill()
+
+
+def parts_left(vhost: Vhost) -> dict[str, Any]:
+    """Return what the broker holds of us, without what is in it."""
+    queues = [row["name"] for row in vhost.queues()]
+    return {
+        "gateways' queues": sum(name.startswith(("penstock.gateway.", "penstock.replies.")) for name in queues),
+        "queues": len(queues),
+        "exchanges": len(vhost.exchanges()),
+    }
