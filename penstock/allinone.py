@@ -9,8 +9,8 @@ from typing import Any
 from gateway.app import Gateway
 from gateway.settings import GatewaySettings
 from penstock import local, tokens
-from penstock.broker import identity
 from penstock.alone import Alone
+from penstock.broker import identity
 from penstock.composition import OpenBus, OpenStore, load, make_bus, make_store
 from penstock.local import Door
 from penstock.measuring import measured

@@ -20,7 +20,7 @@ class Alone:
         self._bus = bus
 
     async def start(self) -> None:
-        """Raise `ConfigurationError` where another router works on the broker: two memories make two logs of a topic."""
+        """Raise `ConfigurationError` where another router works on the broker: two memories are two logs of a topic."""
         for look in range(LOOKS):
             depth = await self._bus.depth(route_queue(0))
             if depth is None or not depth.consumers:

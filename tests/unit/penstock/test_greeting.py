@@ -46,6 +46,7 @@ def test_programs_get_the_same_as_data():
         "websocket": "ws://127.0.0.1:8000/ws",
         "port": 8000,
         "bus": "memory",
+        "store": "in memory",
         "token": "eyJ.token",
         "api_key": "key",
     }
