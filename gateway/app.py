@@ -125,9 +125,7 @@ class Gateway:
         self._wheel.start(self._tick)
         self._probe.start()
         host, port = await self._listener.start()
-        log.info(
-            "gateway listens on %s:%d", host, port, extra={"event": "gateway.started", "host": host, "port": port}
-        )
+        log.info("gateway listens on %s:%d", host, port, extra={"event": "gateway.started", "host": host, "port": port})
         return host, port
 
     async def stop(self) -> None:

@@ -67,6 +67,8 @@ class CatchUpAll:
     joining: Joining
     heads: Sequence[Head]
     since: Since
+    at: int | None = None
+    """When the router answered, in milliseconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,8 @@ class Resuming:
                 self._perform(connection, subscribing.not_caught_up(topics, request, pattern, joining))
                 return
             self._count(all(beginning.recovered for beginning in beginnings))
-            self._perform(connection, subscribing.all_caught_up(topics, request, pattern, joining, beginnings))
+            told = subscribing.all_caught_up(topics, request, pattern, joining, beginnings, wanted.at)
+            self._perform(connection, told)
 
         def found(beginning: Beginning, looked: bool) -> None:
             nonlocal failed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any
 
 from pydantic import (
@@ -32,6 +32,20 @@ def _listed(value: object) -> object:
     if not isinstance(value, str):
         return value
     return json.loads(value) if value.lstrip().startswith("[") else [word.strip() for word in value.split(",") if word]
+
+
+def _networks(value: object) -> object:
+    """Read networks, with words of our own: pydantic's speak of each kind of network that it tried."""
+    listed = _listed(value)
+    return [_network(item) for item in listed] if isinstance(listed, list | tuple) else listed
+
+
+def _network(value: object) -> object:
+    try:
+        return ip_network(value) if isinstance(value, str) else value
+    except ValueError as error:
+        why = "; the bits after the prefix must be 0" if "host bits" in str(error) else ""
+        raise ValueError(f"{value!r} is no network such as 10.0.0.0/8{why}") from None
 
 
 class Limits(BaseModel):
@@ -222,14 +236,15 @@ class GatewaySettings(CommonSettings):
     )
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_listed)] = Field(
         default=(),
-        description="Keys of back ends that may POST events, comma-separated. Absent: nobody may.",
+        description="Keys of back ends that may POST events, comma-separated; in production of 16 characters or more. "
+        "Absent: nobody may.",
     )
     allowed_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(
         default=(),
         description="Origins of web pages that may connect, comma-separated: https://example.com, null, or * for all. "
         "The gateway's own host always may, and in development localhost on any port.",
     )
-    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_listed)] = Field(
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)] = Field(
         default=(),
         description="Networks of the proxies whose X-Forwarded-For is believed, comma-separated. Absent: none is.",
     )

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from heapq import merge
 from typing import TypeAlias
 
 from gateway.catchup import Beginning, Joining, Place, release_all, within_bounds
@@ -28,10 +29,11 @@ def allowed(topics: Topics, reply: SubscribeAllowed, pending: Pending) -> list[E
         head = Place(reply.epoch, reply.offset)
         return [CatchUp(pending.id, topic, joining, head, pending.since, pending.tail)]
     if reply.heads is not None and pending.since is not None and pending.since.at is not None:
-        return [CatchUpAll(pending.id, topic, joining, reply.heads, pending.since)]
+        return [CatchUpAll(pending.id, topic, joining, reply.heads, pending.since, reply.at)]
     if joining.overflowed:
         return [overrun(topic)]
-    return [Send(Subscribed(pending.id, topic, recovered=given(reply.recovered))), *live(topics, topic, joining)]
+    subscribed = Subscribed(pending.id, topic, recovered=given(reply.recovered), at=given(reply.at))
+    return [Send(subscribed), *live(topics, topic, joining)]
 
 
 def caught_up(topics: Topics, request: int, topic: str, joining: Joining, beginning: Beginning) -> list[Effect]:
@@ -45,7 +47,7 @@ def caught_up(topics: Topics, request: int, topic: str, joining: Joining, beginn
 
 
 def all_caught_up(
-    topics: Topics, request: int, pattern: str, joining: Joining, beginnings: Sequence[Beginning]
+    topics: Topics, request: int, pattern: str, joining: Joining, beginnings: Sequence[Beginning], at: int | None
 ) -> list[Effect]:
     """Begin the subscription to a pattern with what was found of the past of its topics.
 
@@ -57,8 +59,10 @@ def all_caught_up(
         return [overrun(pattern)]
     fitting = within_bounds(beginnings)
     recovered = all(beginning.recovered for beginning in fitting)
-    past = [kept for beginning in fitting for kept in beginning.past]
-    subscribed = Send(Subscribed(request, pattern, recovered=recovered))
+    # Each topic in its order and all of them by time, so that what was sent when the connection is lost again is told
+    # by the time of the last.
+    past = list(merge(*(beginning.past for beginning in fitting), key=lambda kept: kept.entry.at))
+    subscribed = Send(Subscribed(request, pattern, recovered=recovered, at=given(at)))
     return [subscribed, *_gaps(joining, fitting), Replay(pattern, joining, past)]
 
 

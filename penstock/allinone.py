@@ -9,6 +9,7 @@ from typing import Any
 from gateway.app import Gateway
 from gateway.settings import GatewaySettings
 from penstock import local, tokens
+from penstock.alone import Alone
 from penstock.broker import identity
 from penstock.composition import OpenBus, OpenStore, load, make_bus, make_store
 from penstock.local import Door
@@ -102,6 +103,7 @@ class AllInOne:
         self.services: tuple[Service, ...] = (
             OpenStore(store),
             OpenBus(buses["router"]),
+            *(() if programs.router.store_url is not None else (Alone(buses["router"]),)),
             router,
             OpenBus(buses["worker"]),
             worker,

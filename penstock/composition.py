@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import logging
 import os
+import re
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeVar
 
@@ -11,11 +14,12 @@ from pydantic import ValidationError
 
 from penstock.lookup import env_name, toml_file
 from router.settings import RouterSettings
+from shared.bus import topology
 from shared.bus.counters import BusCounters
 from shared.bus.memory import MemoryBroker, MemoryBus
 from shared.bus.port import Bus
 from shared.clock import monotonic
-from shared.errors import ConfigurationError, StoreAway
+from shared.errors import BusAway, ConfigurationError, StoreAway
 from shared.settings import CommonSettings
 from shared.store.memory import MemoryStore
 from shared.store.port import Store
@@ -37,7 +41,7 @@ def load(kind: type[Settings], options: Mapping[str, Any] | None = None) -> Sett
     except ValidationError as error:
         raise ConfigurationError(_sentences(error, given)) from error
     except ValueError as error:  # what pydantic-settings says of JSON that it cannot read; it names the field
-        raise ConfigurationError(f"A setting cannot be read: {error}.") from error
+        raise ConfigurationError(_unreadable(error)) from error
 
 
 class CountedBus(Bus, Protocol):
@@ -74,7 +78,13 @@ class OpenBus:
         self._bus = bus
 
     async def start(self) -> None:
-        """Connect; raise `ConfigurationError` where that cannot work."""
+        """Connect, and have what every process has on the broker; raise `ConfigurationError` where that cannot be.
+
+        The bus is told first: what it remembers it has before it says that it is ready, so that one which cannot work
+        never says so.
+        """
+        with contextlib.suppress(BusAway):  # it is not open yet, and remembers it
+            await self._bus.declare(topology.common())
         await self._bus.open()
 
     async def stop(self) -> None:
@@ -125,12 +135,25 @@ def _sentences(error: ValidationError, given: Mapping[str, Any]) -> str:
     )
 
 
+def _unreadable(error: ValueError) -> str:
+    named = re.search(r'field "(\w+)"', str(error))
+    if named is None:
+        return f"A setting cannot be read: {error}."
+    return f"{env_name(named[1])} cannot be read as JSON: {error.__cause__ or error}."
+
+
 def _origin(location: tuple[int | str, ...], given: Mapping[str, Any]) -> str:
-    """Return the name of a setting as the operator wrote it."""
-    path = ".".join(str(part) for part in location)
-    if location and str(location[0]) in given:
-        return "--" + path.replace("_", "-")
+    """Return the name of a setting as the operator wrote it, and which item of it is meant where it is a list."""
+    names = [str(part) for part in itertools.takewhile(lambda part: isinstance(part, str), location)]
+    path, item = ".".join(names), _item(location[len(names) :])
+    if names and names[0] in given:
+        return "--" + path.replace("_", "-") + item
     variable = env_name(path)
-    if any(name.upper() == variable or name.upper() == env_name(str(location[0])) for name in os.environ):
-        return variable
-    return f"{path} in penstock.toml" if location and str(location[0]) in toml_file() else variable
+    if names and any(name.upper() in (variable, env_name(names[0])) for name in os.environ):
+        return variable + item
+    return f"{path}{item} in penstock.toml" if names and names[0] in toml_file() else variable + item
+
+
+def _item(location: tuple[int | str, ...]) -> str:
+    """Return a place within a list: no variable has a name for it. Items count from 0."""
+    return "".join(f", item {part}" if isinstance(part, int) else f", {part}" for part in location)

@@ -9,13 +9,14 @@ from penstock.ways import DEFAULT_PORT
 
 @dataclass(frozen=True, slots=True)
 class Up:
-    """What there is to say. `penstock` is how this program was called; `bus` says where messages go, in words."""
+    """What there is to say. `penstock` is how this program was called; `bus` and `store` are said in words."""
 
     release: str
     penstock: str
     url: str
     port: int
     bus: str
+    store: str
     token: str | None
     api_key: str | None
 
@@ -32,6 +33,7 @@ def for_programs(up: Up) -> dict[str, str | int | None]:
         "websocket": up.websocket,
         "port": up.port,
         "bus": up.bus,
+        "store": up.store,
         "token": up.token,
         "api_key": up.api_key,
     }
@@ -39,7 +41,7 @@ def for_programs(up: Up) -> dict[str, str | int | None]:
 
 def for_people(up: Up) -> str:
     """Return the lines to print."""
-    lines = [f"Penstock {up.release} listens on {up.url}", f"  bus: {up.bus}"]
+    lines = [f"Penstock {up.release} listens on {up.url}", f"  bus: {up.bus}", f"  store: {up.store}"]
     if up.token is None:
         lines += ["", f"Clients connect to {up.websocket} with a token that your application signs."]
         return "\n".join(lines)

@@ -142,9 +142,9 @@ def _read(request: SubscribeRequest | FetchRequest | HistoryRequest, share: int)
 def _with_heads(inquiry: Inquiry, logs: Logs) -> AnyReply | None:
     request, reads = inquiry.request, inquiry.heads
     if reads is None:
-        return SubscribeAllowed(request.session, request.id, request.topic, recovered=False)
+        return SubscribeAllowed(request.session, request.id, request.topic, recovered=False, at=inquiry.at)
     try:
         heads = tuple([Head(read.topic, (log := logs[read]).epoch, log.head) for read in reads])
     except KeyError:
         return None
-    return SubscribeAllowed(request.session, request.id, request.topic, heads=heads)
+    return SubscribeAllowed(request.session, request.id, request.topic, heads=heads, at=inquiry.at)

@@ -65,6 +65,8 @@ class Inquiry(msgspec.Struct):
     read: Read | None = None
     heads: tuple[Read, ...] | None = None
     refusal: Refusal | None = None
+    at: int | None = None
+    """When it is answered: milliseconds since 1970."""
 
 
 class Parked(msgspec.Struct):

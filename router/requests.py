@@ -120,11 +120,12 @@ class Requests:
             # Who was away for longer than anything is kept may have missed what no log can tell of any more. A little
             # less than nothing is what clocks that differ make of "just now".
             if within is not None and -SLACK < within <= self._rules.longest:
-                return Inquiry(asker, request, within)
+                return Inquiry(asker, request, within, at=int(now * 1000))
         elif self._rules.of(request.topic).history:
             return Inquiry(asker, request)
         recovered = False if request.resume or request.within is not None else None
-        return SubscribeAllowed(request.session, request.id, request.topic, recovered=recovered)
+        at = int(now * 1000) if has_wildcard(request.topic) else None
+        return SubscribeAllowed(request.session, request.id, request.topic, recovered=recovered, at=at)
 
     def _fetch(self, request: FetchRequest, asker: Asker, now: float) -> Outcome:
         # No grant: a gateway asks for what its sessions have been allowed to hear.

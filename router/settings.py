@@ -107,7 +107,10 @@ class TopicRule(BaseModel):
     history: int = Field(default=100, ge=0, le=100_000, description="Messages kept for those who come back; 0: none.")
     history_ttl: int = Field(default=300, ge=1, description="Seconds for which they are kept.")
     slow: Literal["disconnect", "drop", "latest"] = Field(
-        default="disconnect", description="What happens to a client that reads too slowly."
+        default="disconnect",
+        description="What happens to a client that reads too slowly: disconnect closes it with 4002; drop leaves out "
+        "the oldest messages that wait for it, latest all but the newest of a topic. What is left out is counted, and "
+        "shows as a jump of offset.",
     )
     presence: bool = Field(default=False, description="Whether clients may see who else is subscribed.")
     publish_rate: float = Field(default=20.0, gt=0, description="Messages a second of one user on one topic.")

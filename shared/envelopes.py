@@ -209,7 +209,8 @@ class Head(Struct, array_like=True, frozen=True, gc=False):
 class SubscribeAllowed(Reply, tag=1):
     """The subscription holds. `epoch` and `offset` say where the topic's log stands, None where it has none.
 
-    `heads`: the logs under a pattern that grew within the time asked about; None where they cannot be told.
+    `heads`: the logs under a pattern that grew within the time asked about; None where they cannot be told. `at`: for
+    a pattern the time of the answer, milliseconds since 1970; what is published later is no older.
     """
 
     topic: str
@@ -217,6 +218,7 @@ class SubscribeAllowed(Reply, tag=1):
     offset: int | None = None
     recovered: bool | None = None
     heads: tuple[Head, ...] | None = None
+    at: int | None = None
 
 
 class Published(Reply, tag=2):

@@ -130,13 +130,18 @@ class Connected(ServerFrame, tag="connected"):
 
 
 class Subscribed(ServerFrame, tag="subscribed"):
-    """The answer to `Subscribe`."""
+    """The answer to `Subscribe`.
+
+    What follows comes after `offset`; or, for a pattern, nothing that is older than `at` (milliseconds since 1970) was
+    missed but what gaps tell of.
+    """
 
     id: int
     topic: str
     epoch: str | UnsetType = UNSET
     offset: int | UnsetType = UNSET
     recovered: bool | UnsetType = UNSET
+    at: int | UnsetType = UNSET
 
 
 class Message(ServerFrame, tag="message"):

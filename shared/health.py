@@ -45,8 +45,8 @@ def readyz(*, now: float, last_probe: float | None, bus: BusWord, draining: bool
     """Say whether new clients are well served here.
 
     `last_probe` is the time, on the clock of `now` (seconds, monotonic), at which the last probe came back from a
-    router through the broker; None where none did yet. Ready means: that was at most `PROBE_MAX_AGE` ago, and the
-    process is not on its way out.
+    router through the broker; None where none did yet. Ready means: that was at most `PROBE_MAX_AGE` ago, the broker is
+    there now, and the process is not on its way out.
     """
     age = None if last_probe is None else max(0.0, now - last_probe)
     facts: dict[str, str | float | int | None] = {
@@ -78,10 +78,10 @@ def readyz_behind(*, bus: BusWord, working: bool = True, draining: bool = False)
 def _why_not(age: float | None, bus: BusWord, draining: bool) -> str | None:
     if draining:
         return "this process is shutting down"
+    if bus == "away":  # whatever a probe proved before
+        return "there is no connection to the broker"
     if age is not None and age <= PROBE_MAX_AGE:
         return None
-    if bus == "away":
-        return "there is no connection to the broker"
     if bus == "blocked":
         return "the broker holds publishers back: it has raised a memory or disk alarm"
     if age is None:

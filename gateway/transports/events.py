@@ -28,6 +28,9 @@ MAX_IDEMPOTENCY_KEY = 128
 
 JSON = "application/json"
 
+FORM = "application/x-www-form-urlencoded"
+"""What curl and others say of a body when nobody tells them: it is refused, and how to say it is told."""
+
 CHECKS: Mapping[str, tuple[Callable[[bytes], bool], str]] = {
     JSON: (is_json, "JSON"),
     "text/plain": (is_utf8, "text in UTF-8"),
@@ -168,7 +171,9 @@ def _content_type(request: web.BaseRequest) -> str:
     given = _one(request, "Content-Type")
     content_type = JSON if given is None else given.partition(";")[0].strip().lower()
     if content_type not in CHECKS:
-        reason = f"Content-Type must be one of {', '.join(CHECKS)}"
+        reason = f"the header Content-Type must be one of {', '.join(CHECKS)}"
+        if content_type == FORM:
+            reason += f"; this says {FORM}, as curl -d does by itself: add -H 'Content-Type: {JSON}'"
         raise _bad(reason, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
     if (_one(request, "Content-Encoding") or "identity").lower() != "identity":
         raise _bad("compressed bodies are not read here", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)

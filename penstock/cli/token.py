@@ -14,6 +14,7 @@ from penstock.cli.output import say, write_json
 from penstock.lookup import lookup
 from penstock.ways import configured_port
 from shared.clock import wall
+from shared.errors import ConfigurationError
 
 
 class Duration(click.ParamType[int]):
@@ -71,10 +72,13 @@ def command(
     """
     if not (subscribe or publish or call):
         raise click.UsageError("The token would have no rights: give it --subscribe, --publish or --call.")
+    try:
+        payload = tokens.claims(sub, wall(), ttl, subscribe, publish, call)
+    except ConfigurationError as wrong:
+        raise click.UsageError(str(wrong)) from wrong
     key, fits = _key(secret, key_file, port)
     if algorithm not in (None, fits):
         raise CommandError(f"The key is one for {fits}, not for {algorithm}.", Exit.CONFIGURATION)
-    payload = tokens.claims(sub, wall(), ttl, subscribe, publish, call)
     if jti:
         payload["jti"] = jti
     token = tokens.sign(payload, key, fits)

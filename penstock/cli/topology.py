@@ -16,6 +16,9 @@ from penstock.lookup import lookup
 from shared.bus import topology
 from shared.bus.topology import Exchange, Queue
 
+PLUGIN = "plugin"
+"""The kind of what is found to be missing and cannot be declared."""
+
 
 @click.group(name="topology")
 def command() -> None:
@@ -104,12 +107,8 @@ def check(amqp_url: str | None, as_json: bool) -> Exit:
         write_json({"broker": where(url), "differences": differences})
     elif not differences:
         say(f"{where(url)} holds every exchange and queue in its right shape.")
-    for difference in () if as_json else differences:
-        say(f"{difference['found']}: {difference['kind']} {difference['name']}")
-        if difference["words"] and difference["found"] != "missing":
-            say(f"    {difference['words']}")
-    if differences and not as_json:
-        say("Missing ones are declared by `penstock topology apply`.")
+    else:
+        _tell(differences)
     return Exit.CONFIGURATION if differences else Exit.OK
 
 
@@ -128,14 +127,33 @@ async def _differences(url: str) -> list[dict[str, Any]]:
                 differences.append(
                     {
                         "name": "rabbitmq_consistent_hash_exchange",
-                        "kind": "plugin",
-                        "found": "missing",
-                        "words": "rabbitmq-plugins enable rabbitmq_consistent_hash_exchange",
+                        "kind": PLUGIN,
+                        "found": Found.MISSING,
+                        "words": "on every node: rabbitmq-plugins enable rabbitmq_consistent_hash_exchange",
                     }
                 )
     except (BusAway, TimeoutError) as error:
         raise CommandError(f"No RabbitMQ answers at {where(url)} ({error}).", Exit.UNREACHABLE) from error
     return [difference for difference in differences if difference["found"] != Found.THERE]
+
+
+def _tell(differences: list[dict[str, Any]]) -> None:
+    for difference in differences:
+        say(f"{difference['found']}: {difference['kind']} {difference['name']}")
+        if difference["words"] and (difference["found"] != "missing" or difference["kind"] == PLUGIN):
+            say(f"    {difference['words']}")
+    if cure := _cure(differences):
+        say(cure)
+
+
+def _cure(differences: list[dict[str, Any]]) -> str:
+    """Return what to do about what is missing; nothing where what is there is in another shape."""
+    missing = {difference["kind"] for difference in differences if difference["found"] == "missing"}
+    if missing == {PLUGIN}:
+        return "Without the plugin nothing of Penstock starts."
+    if PLUGIN in missing:
+        return "Enable the plugin first; then `penstock topology apply` declares what is missing."
+    return "Missing ones are declared by `penstock topology apply`." if missing else ""
 
 
 def _url(given: str | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -79,6 +80,9 @@ def _greet(programs: Programs, host: str, port: int, as_json: bool) -> None:
         bus="memory; it ends with this process"
         if amqp_url is None
         else f"RabbitMQ at {where(amqp_url.get_secret_value())}",
+        store="memory; topics' logs end with this process"
+        if programs.router.store_url is None
+        else f"Valkey or Redis at {urlsplit(programs.router.store_url.get_secret_value()).hostname}",
         token=way_in.token,
         api_key=way_in.api_key,
     )

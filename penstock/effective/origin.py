@@ -8,6 +8,9 @@ from typing import Any
 
 from penstock.lookup import ENV_PREFIX, TOML_FILE, env_name
 
+DEFAULT = "default"
+"""The origin of what nobody set."""
+
 OTHER_VARIABLES = {
     "PENSTOCK_DEBUG": "1: commands show tracebacks.",
     "PENSTOCK_STATE_DIR": "Folder in which `penstock up` leaves the way in for commands on the same machine "
@@ -19,14 +22,14 @@ OTHER_VARIABLES = {
 
 
 def origin(path: str, environment: Mapping[str, str], file: Mapping[str, Any]) -> str:
-    """Return where the setting at `path` comes from: a variable's name, the file's name, or ``default``."""
+    """Return where the setting at `path` comes from: a variable's name, the file's name, or `DEFAULT`."""
     set_there = {name.upper() for name in environment}
     parts = path.split(".")
     for length in range(len(parts), 0, -1):  # PENSTOCK_AUTH may hold all of [auth], as JSON
         variable = env_name(".".join(parts[:length]))
         if variable in set_there:
             return variable
-    return TOML_FILE if _has(file, parts) else "default"
+    return TOML_FILE if _has(file, parts) else DEFAULT
 
 
 def strays(paths: Iterable[str], environment: Mapping[str, str], file: Mapping[str, Any]) -> list[str]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from pydantic import SecretStr
 
 from gateway.settings import GatewaySettings
 from penstock.composition import load
 from penstock.effective.fields import Setting, all_settings
-from penstock.effective.origin import origin, strays
+from penstock.effective.origin import DEFAULT, origin, strays
 from penstock.effective.shown import shown
-from penstock.lookup import toml_file
+from penstock.lookup import lookup, toml_file
 from penstock.settings import ProcessSettings
 from router.settings import RouterSettings
 from shared.errors import ConfigurationError
@@ -57,8 +59,7 @@ def report() -> Report:
             wrong[str(error)] = None
     file = toml_file()
     settings = [
-        Effective(setting, shown(_value(setting, loaded)), origin(setting.path, os.environ, file))
-        for setting in all_settings(CLASSES)
+        _effective(setting, loaded, origin(setting.path, os.environ, file)) for setting in all_settings(CLASSES)
     ]
     return Report(settings, list(wrong), unread())
 
@@ -68,13 +69,17 @@ def unread() -> list[str]:
     return strays((setting.path for setting in all_settings(CLASSES)), os.environ, toml_file())
 
 
-def _value(setting: Setting, loaded: Mapping[str, CommonSettings]) -> object:
-    """Return the value in effect, None where no program could be loaded that has it."""
-    value: Any = next((loaded[program] for program in _readers(setting) if program in loaded), None)
+def _effective(setting: Setting, loaded: Mapping[str, CommonSettings], origin: str) -> Effective:
+    """Return a setting as the first program has it that could be loaded; where none could, as it was written."""
+    value: Any = next((loaded[program] for program in setting.programs if program in loaded), None)
+    if value is None:
+        return Effective(setting, shown(setting.default if origin == DEFAULT else _written(setting)), origin)
     for part in setting.path.split("."):
         value = getattr(value, part, None)
-    return value
+    return Effective(setting, shown(value), origin)
 
 
-def _readers(setting: Setting) -> Iterable[str]:
-    return setting.programs
+def _written(setting: Setting) -> object:
+    """Return what was written, unread; None where it stands within a larger value (``PENSTOCK_AUTH`` as JSON)."""
+    written = lookup(setting.path)
+    return SecretStr(written) if setting.secret and written is not None else written

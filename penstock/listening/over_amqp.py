@@ -44,22 +44,28 @@ async def listen(
         came.append(received)
         something.set()
 
+    leaving = False
+
     def changed(state: BusState, cause: str) -> None:
-        notice("the broker is back" if state is BusState.READY else f"the broker is {state.value}: {cause}")
+        if not leaving:  # our own close is no news
+            notice("the broker is back" if state is BusState.READY else f"the broker is {state.value}: {cause}")
 
     async with opened(amqp_url, "listen") as bus:
         bus.watch(changed)
         await bus.declare(topology)
         intake = await bus.consume([Source(queue.name, exclusive=True)], take, prefetch=PREFETCH)
         notice(f"listening at {where(amqp_url)}, exchange {EVENTS}; Ctrl-C ends it")
-        while True:
-            await something.wait()
-            something.clear()
-            while came:
-                received = came.popleft()
-                intake.ack(received)
-                if not heard(as_heard(received, wall())):
-                    return
+        try:
+            while True:
+                await something.wait()
+                something.clear()
+                while came:
+                    received = came.popleft()
+                    intake.ack(received)
+                    if not heard(as_heard(received, wall())):
+                        return
+        finally:
+            leaving = True
 
 
 def as_heard(received: Received, now: float) -> Heard:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import msgpack
 import pytest
+from hypothesis import settings
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
@@ -16,6 +18,11 @@ from penstock_client import Client, Settings
 from penstock_client.effects import Effect, Send
 from penstock_client.patterns import matches
 from penstock_client.session import Session
+
+# Every run tries the same examples, so that a red test is the change's doing. PENSTOCK_TEST_SEARCH=yes looks for
+# new ones.
+settings.register_profile("client", deadline=None, derandomize=os.environ.get("PENSTOCK_TEST_SEARCH") != "yes")
+settings.load_profile("client")
 
 DEADLINE = 10.0
 """Seconds that a test waits for a condition before it fails."""

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[1]
 
 
 async def test_the_example_of_the_readme_runs(gateway):
-    [example] = re.findall(r"```python\n(.*?)```", (PACKAGE / "README.md").read_text(), re.DOTALL)
+    example, *_ = re.findall(r"```python\n(.*?)```", (PACKAGE / "README.md").read_text(), re.DOTALL)
     environment = {**os.environ, "PYTHONPATH": str(PACKAGE), "PENSTOCK_TOKEN": "secret", "no_proxy": "127.0.0.1"}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-W", "error", "-c", example),

@@ -358,13 +358,14 @@ class Machine(RuleBasedStateMachine):
             self.come_back()
         for _ in range(100):
             self.wait(1.0)
-            if len(self.answered) == sum(map(len, self.published.values())):
+            answered = len(self.answered) == sum(map(len, self.published.values()))
+            if answered and all(reader.served for reader in self.readers.values()):
                 break
         for topic in TOPICS:
             self.gateway.append(topic)
         for _ in range(3):
             self.wait(1.0)
-        assert len(self.answered) == sum(map(len, self.published.values()))
+        assert answered
         for reader in self.readers.values():
             assert reader.served
             for topic, log in self.gateway.logs.items():
@@ -374,5 +375,5 @@ class Machine(RuleBasedStateMachine):
 
 TestMachine = Machine.TestCase
 TestMachine.settings = settings(
-    max_examples=150, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=100, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
 )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from penstock_client import Receipt, Settings, errors
+from penstock_client import Message, Receipt, Settings, errors
 from penstock_client.effects import Close, Fail, Resolve
 
 
@@ -142,6 +142,61 @@ def test_a_refused_publish_holds_back_what_comes_after_it_on_its_topic_and_goes_
     assert second["key"] == "key-2"
     _, *more = b.hear({"type": "ok", "id": second["id"]})
     assert [frame["key"] for frame in b.sent(more)] == ["key-3"]
+
+
+def test_publishes_refused_in_any_order_are_sent_again_in_that_of_the_calls(bench):
+    b = bench()
+    b.online()
+    first, second = b.publish(1, "a"), b.publish(2, "a")
+    for number in (second, first):
+        b.hear({"type": "error", "id": number, "code": "overloaded", "reason": "", "retry_after": 1})
+    [again] = b.sent(b.wait(1))
+    assert again["key"] == "key-1"
+    b.lose()
+    assert [frame["key"] for frame in b.sent(b.online())] == ["key-1"]
+
+
+def test_a_read_is_sent_again_after_a_loss_and_answered_with_what_was_kept(bench):
+    b = bench()
+    b.online()
+    [frame] = b.sent(b.session.history(1, "a", 10, None, 5, b.now, 10))
+    assert frame == {"type": "history", "id": frame["id"], "topic": "a", "limit": 10, "after": 5}
+    b.lose()
+    [frame] = b.sent(b.online())
+    kept = [{"type": "message", "topic": "a", "data": n, "at": n, "offset": n} for n in (6, 7)]
+    answer = {"type": "result", "id": frame["id"], "topic": "a", "messages": kept, "epoch": "e", "offset": 9}
+    [resolve] = b.hear(answer)
+    assert resolve.result.messages == (Message("a", 6, 6, 6, "e"), Message("a", 7, 7, 7, "e"))
+    assert (resolve.result.epoch, resolve.result.offset) == ("e", 9)
+
+
+@pytest.mark.parametrize("answer", [{"code": "not_found", "reason": "keeps none"}, None])
+def test_a_read_that_fails_has_an_error_of_its_own(bench, answer):
+    b = bench()
+    b.online()
+    [frame] = b.sent(b.session.history(1, "a", 10, None, None, b.now, 10))
+    [fail] = b.wait(10) if answer is None else b.hear({"type": "error", "id": frame["id"], **answer})
+    assert isinstance(fail.error, errors.HistoryError)
+    assert fail.error.code == ("timeout" if answer is None else "not_found")
+
+
+@pytest.mark.parametrize("wrong", [(0, None, None), (1001, None, None), (1, 1, 1), (1, -1, None), (1, None, 2**53)])
+def test_a_read_of_what_cannot_be_is_refused(bench, wrong):
+    b = bench()
+    b.online()
+    with pytest.raises(errors.InvalidArgument):
+        b.session.history(1, "a", *wrong, b.now, 10)
+
+
+@pytest.mark.parametrize("kept", [None, {}, [1], [{"topic": "a"}]])
+def test_a_history_that_is_none_ends_the_connection_and_not_the_read(bench, kept):
+    b = bench()
+    b.online()
+    [frame] = b.sent(b.session.history(1, "a", 10, None, None, b.now, 10))
+    answer = {"type": "result", "id": frame["id"], "topic": "a", "messages": kept, "epoch": "e", "offset": 9}
+    assert isinstance(b.hear(answer)[0], Close)
+    b.lose(1002)
+    assert len(b.sent(b.online())) == 1
 
 
 def test_a_refusal_after_a_try_without_an_answer_does_not_say_what_the_first_try_did(bench):

@@ -3,6 +3,7 @@
 import pytest
 
 from penstock_client import Gap, Message, Position, Settings, errors
+from penstock_client.codec import CODECS
 from penstock_client.effects import Deliver, Subscribed
 
 
@@ -82,8 +83,6 @@ def test_the_places_of_a_pattern_are_at_most_1000_and_fit_into_one_message(bench
 
 @pytest.mark.parametrize("size", [1 << 13, 1 << 16])
 def test_a_from_is_no_larger_than_what_may_be_sent(bench, size):
-    from penstock_client.codec import CODECS
-
     b = bench(Settings(max_send_size=size))
     b.online()
     b.subscribe(1, "#")
@@ -142,6 +141,14 @@ def test_a_gap_that_was_lost_with_the_connection_is_not_forgotten(bench):
     back(b, epoch="e", offset=8, recovered=False)
     frame, _ = back(b, epoch="e", offset=8, recovered=False)
     assert frame["from"] == {"epoch": "e", "offset": 3}
+
+
+def test_a_place_in_a_log_that_is_no_more_is_a_gap_to_who_begins_there(bench):
+    b = bench()
+    b.online()
+    [frame] = b.sent(b.session.subscribe(1, "a", b.now, since=Position("e", 5)))
+    effects = b.hear({"type": "subscribed", "id": frame["id"], "topic": "a", "recovered": False})
+    assert handed(effects) == [Gap("a", "reconnected")]
 
 
 @pytest.mark.parametrize("pattern", ["a", "a.*"])

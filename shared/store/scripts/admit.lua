@@ -64,12 +64,15 @@ local function append(tag, topic, entry, history, ttl, key)
     end
   end
   log.at = math.max(now, log.at)
-  redis.call('XADD', log.stream, 'MAXLEN', '~', history, offset .. string.format('-%.0f', log.at), 'e', entry)
+  local kept = redis.call('RPUSH', log.list, struct.pack(TIME, log.at) .. entry)
   log.head, log.history, log.ttl, log.changed = log.head + 1, history, ttl, true
+  if kept > history + history / 8 then  -- a few at once, which nobody is given meanwhile
+    redis.call('LTRIM', log.list, -history, -1)
+  end
   if log.kept < now + ttl then  -- a little longer than need be, so that most entries need not say it again
     local longer = ttl + math.max(ttl / 4, SECOND)
     log.kept = now + longer
-    redis.call('PEXPIRE', log.stream, string.format('%.0f', longer))
+    redis.call('PEXPIRE', log.list, string.format('%.0f', longer))
   end
   nth = nth + 1
   recent[topic] = nth
@@ -77,12 +80,18 @@ local function append(tag, topic, entry, history, ttl, key)
 end
 
 local answers = {}
-for number, command in ipairs(commands) do
-  answers[number] = command[1] and spend(command[1]) or 0
-  if answers[number] == 0 and command[3] then
-    answers[number] = append(command[2], command[3], command[4], command[5], command[6], command[7])
+local function carry_out()
+  for number, command in ipairs(commands) do
+    answers[number] = command[1] and spend(command[1]) or 0
+    if answers[number] == 0 and command[3] then
+      answers[number] = append(command[2], command[3], command[4], command[5], command[6], command[7])
+    end
   end
 end
+
+-- Where something fails in the middle, as with a key of ours that somebody made into something else, the cards must
+-- tell of what was appended before.
+local well, fault = pcall(carry_out)
 
 for name, tat in pairs(spent_until) do
   if tat > micros then
@@ -94,6 +103,7 @@ end
 for _, log in pairs(logs) do
   if log.changed or log.new then write(log, remembered) end
 end
+if not well then return type(fault) == 'table' and fault or redis.error_reply(fault) end
 if nth > 0 then
   local scores = {}
   for topic, order in pairs(recent) do

@@ -1,14 +1,16 @@
 -- What the scripts about logs share; it is put before each of them.
 --
--- A log is two keys. <tag>log:<topic> is a stream of its entries, with the ids <offset>-<milliseconds>: so an entry's
--- time costs nothing. <tag>head:<topic> is its card: head, history, ttl, the last entry's time, the time until which
--- the stream is kept (numbers, 8 bytes each), the server's run (16 bytes), and the epoch.
+-- A log is two keys. <tag>log:<topic> is a list of its entries, each after its time (8 bytes): the last one's offset is
+-- the head, and the others count down from there. (A stream takes longer, and 4 KiB for a single entry.)
+-- <tag>head:<topic> is its card: head, history, ttl, the last entry's time, the time until which the list is kept
+-- (numbers, 8 bytes each), the server's run (16 bytes), and the epoch.
 --
 -- The run is why a server that was restarted, or a replica that took over, begins new epochs: it may have lost its last
 -- entries, and would give their offsets to others.
 
 local SECOND, MINUTE = 1000, 60000
-local CARD = '<ddddd'
+local CARD, TIME = '<ddddd', '<d'
+local STAMP = 8
 local NUMBERS, RUN = 40, 16
 
 local asked = cmsgpack.unpack(ARGV[1])
@@ -28,14 +30,14 @@ end
 
 -- The log whose card is `card` (false: it has none), or a new one with the epoch `candidate`.
 local function opened(tag, topic, card, candidate)
-  local log = {card = tag .. 'head:' .. topic, stream = tag .. 'log:' .. topic, topic = topic}
+  local log = {card = tag .. 'head:' .. topic, list = tag .. 'log:' .. topic}
   if card and string.sub(card, NUMBERS + 1, NUMBERS + RUN) == run() then
     log.head, log.history, log.ttl, log.at, log.kept = struct.unpack(CARD, card)
     log.epoch = string.sub(card, NUMBERS + RUN + 1)
   else
     log.head, log.history, log.ttl, log.at, log.kept, log.epoch = 0, 0, 0, 0, 0, candidate
     log.new = true
-    redis.call('UNLINK', log.stream)
+    redis.call('UNLINK', log.list)
   end
   return log
 end

@@ -6,26 +6,23 @@
 local candidate, remembered, reads = unpack(asked)
 local CHUNK = 32  -- entries that are read with one call: so few are read for nothing where bytes are the bound
 
-local function parsed(item)
-  local offset, at = string.match(item[1], '^(%d+)-(%d+)$')
-  return tonumber(offset), tonumber(at)
+local function is_old(log, item)
+  return struct.unpack(TIME, item) < now - log.ttl
 end
 
--- The offset of the oldest entry that is kept: not beyond the history, and not too old.
+-- The offset of the oldest entry that is kept: not beyond the history, and not too old. `log.zero` is the offset before
+-- the first of the list.
 local function first_of(log)
-  local bottom = string.format('%.0f', math.max(log.head - log.history + 1, 1))
-  local oldest = redis.call('XRANGE', log.stream, bottom, '+', 'COUNT', 1)[1]
-  if not oldest then return log.head + 1 end
-  local first, at = parsed(oldest)
-  if at >= now - log.ttl then return first end
-  local old, good = first, log.head + 1
+  log.zero = log.head - redis.call('LLEN', log.list)
+  local old, good = math.max(log.head - log.history, log.zero), log.head + 1
+  if old == log.head or not is_old(log, redis.call('LINDEX', log.list, old - log.zero)) then return old + 1 end
+  old = old + 1
   while good - old > 1 do
     local middle = math.floor((old + good) / 2)
-    local item = redis.call('XRANGE', log.stream, string.format('%.0f', middle), '+', 'COUNT', 1)[1]
-    local _, its = parsed(item)
-    if its < now - log.ttl then old = middle else good = middle end
+    if is_old(log, redis.call('LINDEX', log.list, middle - log.zero - 1)) then old = middle else good = middle end
   end
-  redis.call('XTRIM', log.stream, 'MINID', string.format('%.0f', good))
+  redis.call('LTRIM', log.list, good - log.zero - 1, -1)
+  log.zero = good - 1
   return good
 end
 
@@ -38,25 +35,21 @@ local function reversed(list)
   return turned
 end
 
-local function entries(stream, from, to, limit, room, newest)
+local function entries(log, from, to, limit, room, newest)
   local chosen, count = {}, 0
   while count < limit and from <= to do
-    local low, high = string.format('%.0f', from), string.format('%.0f', to)
-    local items
-    if newest then
-      items = redis.call('XREVRANGE', stream, high, low, 'COUNT', math.min(CHUNK, limit - count))
-    else
-      items = redis.call('XRANGE', stream, low, high, 'COUNT', math.min(CHUNK, limit - count))
-    end
-    if #items == 0 then break end
-    for _, item in ipairs(items) do
-      local offset, entry = parsed(item), item[2][2]
+    local size = math.min(CHUNK, limit - count, to - from + 1)
+    local start = newest and to - size + 1 or from
+    local items = redis.call('LRANGE', log.list, start - log.zero - 1, start - log.zero + size - 2)
+    for step = 1, size do
+      local place = newest and size - step + 1 or step
+      local entry = string.sub(items[place], STAMP + 1)
       room = room - #entry
       if room < 0 and count > 0 then return newest and reversed(chosen) or chosen end
-      chosen[#chosen + 1], chosen[#chosen + 2] = offset, entry
+      chosen[#chosen + 1], chosen[#chosen + 2] = start + place - 1, entry
       count = count + 1
-      if newest then to = offset - 1 else from = offset + 1 end
     end
+    if newest then to = start - 1 else from = start + size end
   end
   return newest and reversed(chosen) or chosen
 end
@@ -79,7 +72,7 @@ for number, read in ipairs(reads) do
     log.first = first_of(log)
   end
   local to = before < 0 and log.head or math.min(before - 1, log.head)
-  local list = limit > 0 and entries(log.stream, math.max(after + 1, log.first), to, limit, bytes, newest) or {}
+  local list = limit > 0 and entries(log, math.max(after + 1, log.first), to, limit, bytes, newest) or {}
   answers[number] = {log.epoch, log.head, log.first, list}
 end
 return answers

@@ -45,8 +45,10 @@ async def test_more_than_one_call_can_carry_is_appended_in_order(store: Store) -
 
 async def test_only_the_history_is_kept(store: Store) -> None:
     await fill(store, "a", 250, history=7)
-    log = await read(store, "a")
+    await fill(store, "b", 105, history=100)
+    log, longer = await read(store, "a"), await read(store, "b")
     assert (log.head, log.first, offsets(log)) == (250, 244, list(range(244, 251)))
+    assert (longer.head, longer.first, offsets(longer)) == (105, 6, list(range(6, 106)))
 
 
 async def test_a_history_that_was_made_smaller_counts_from_the_next_entry_on(store: Store) -> None:

@@ -51,6 +51,15 @@ def test_an_event_emitted_over_amqp_is_heard_over_amqp(penstock, vhost):
     wait_until(lambda: not [row for row in vhost.queues() if row["name"].startswith("penstock.listen.")])
 
 
+def test_a_listener_that_is_told_to_end_says_nothing_of_the_broker(penstock, vhost):
+    listening = penstock.start("listen", "#", "--amqp-url", vhost.amqp_url)
+    listening.says("listening at", on="err")
+    listening.tell(signal.SIGINT)
+    assert listening.ends() == Exit.OK
+    (line,) = listening.err.splitlines()
+    assert "listening at" in line
+
+
 def test_an_event_where_nothing_is_declared_is_refused_with_what_to_do(penstock, vhost):
     code, out, err = penstock.run("emit", "orders.42", "1", "--amqp-url", vhost.amqp_url)
     assert (code, out) == (Exit.REFUSED, "")
@@ -132,7 +141,10 @@ def test_the_doctor_and_the_check_see_an_alarm_and_a_missing_plugin(penstock, ow
     assert (code, "rabbitmq-plugins enable rabbitmq_consistent_hash_exchange" in out) == (Exit.FAILED, True)
     code, out, _ = penstock.run("topology", "check", "--amqp-url", own_broker.amqp_url)
     assert (code, "missing: plugin rabbitmq_consistent_hash_exchange" in out) == (Exit.CONFIGURATION, True)
+    assert "on every node: rabbitmq-plugins enable rabbitmq_consistent_hash_exchange" in out
+    assert out.splitlines()[-1].startswith("Enable the plugin first; then")
     code, _, err = penstock.run("worker", "--amqp-url", own_broker.amqp_url)
     assert code == Exit.CONFIGURATION
     assert "rabbitmq-plugins enable rabbitmq_consistent_hash_exchange" in err
     assert "Traceback" not in err
+    assert len(err.splitlines()) == 1, "it is not ready first, and away then"

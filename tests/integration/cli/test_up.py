@@ -217,10 +217,10 @@ def test_over_rabbitmq_events_of_both_doors_reach_both_kinds_of_listeners(pensto
     assert [row["name"] for row in vhost.queues() if row["name"].startswith(("penstock.gateway", "penstock.rep"))] == []
 
 
-def test_two_on_one_broker_take_each_others_tokens(penstock, vhost):
+def test_two_on_one_broker_take_each_others_tokens(penstock, vhost, store_url):
     ports = [free_port(), free_port()]
     for port in ports:
-        process = penstock.start("up", "--port", str(port), "--amqp-url", vhost.amqp_url)
+        process = penstock.start("up", "--port", str(port), "--amqp-url", vhost.amqp_url, "--store-url", store_url)
         process.says("Ctrl-C stops it.")
         process.answers(port, "/readyz")
     tokens = [json.loads((penstock.folder / "state" / f"up-{port}.json").read_text())["token"] for port in ports]
@@ -231,6 +231,14 @@ def test_two_on_one_broker_take_each_others_tokens(penstock, vhost):
             listening.says("listening as developer", on="err")
             listening.tell()
             assert listening.ends() == Exit.OK
+
+
+def test_a_second_one_on_a_broker_is_refused_a_memory_of_its_own(penstock, vhost, port):
+    first = penstock.start("up", "--port", str(port), "--amqp-url", vhost.amqp_url)
+    first.says("store: memory")
+    second = penstock.start("up", "--port", "0", "--amqp-url", vhost.amqp_url)
+    second.says("Another router works on this broker", on="err")
+    assert second.ends() == Exit.CONFIGURATION
 
 
 def test_three_processes_do_what_one_does(penstock, vhost, store_url, port):

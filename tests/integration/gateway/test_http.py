@@ -184,6 +184,13 @@ async def test_a_body_must_be_what_its_type_says(body: bytes, headers: dict[str,
         assert len(port.events) == (status == 202)
 
 
+async def test_who_sends_what_curl_sends_by_itself_is_told_which_header_to_send() -> None:
+    async with open_port() as port:
+        response = await ask(port, event(Content_Type="application/x-www-form-urlencoded"))
+        assert response.status == 415
+        assert response.json["reason"].endswith("as curl -d does by itself: add -H 'Content-Type: application/json'")
+
+
 @pytest.mark.parametrize("name", ["X-API-Key", "Content-Type", "Idempotency-Key", "traceparent"])
 async def test_a_header_that_counts_must_not_be_there_twice(name: str) -> None:
     async with open_port() as port:

@@ -39,7 +39,7 @@ def ask(address: tuple[str, int], *command: str | int):  # type: ignore[no-untyp
 
 
 async def test_after_a_failover_the_new_master_is_found_and_begins_new_epochs(trio: Node) -> None:
-    master, replica, sentinel = trio.addresses
+    _, replica, sentinel = trio.addresses
     store = open_store(f"redis+sentinel://127.0.0.1:1,{sentinel[0]}:{sentinel[1]}/orders/0")
     before = await append(store, "a")
     assert before.offset == 1

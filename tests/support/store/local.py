@@ -80,9 +80,10 @@ class LocalNode:
         folder.mkdir(exist_ok=True)
         configuration = folder / "server.conf"  # a Sentinel insists on one, to write into
         configuration.touch()
+        where = ("--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder))
         with (self._folder / "output").open("ab") as output:
             server = subprocess.Popen(
-                [self._program, str(configuration), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), *QUIET, *more],
+                [self._program, str(configuration), *where, *QUIET, *more],
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

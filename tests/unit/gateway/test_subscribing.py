@@ -41,8 +41,8 @@ def test_a_topic_with_a_log_is_caught_up_with_first() -> None:
 def test_a_pattern_is_caught_up_with_where_it_is_known_what_grew() -> None:
     heads = (Head("a.b", "e", 7),)
     topics, joining, pending = joined("a.*", Since(at=5))
-    effects = allowed(topics, SubscribeAllowed(5, 1, "a.*", heads=heads), pending)
-    assert effects == [CatchUpAll(9, "a.*", joining, heads, Since(at=5))]
+    effects = allowed(topics, SubscribeAllowed(5, 1, "a.*", heads=heads, at=9), pending)
+    assert effects == [CatchUpAll(9, "a.*", joining, heads, Since(at=5), 9)]
 
 
 def test_a_pattern_of_which_that_is_not_known_is_not_recovered() -> None:
@@ -79,13 +79,27 @@ def test_a_pattern_is_recovered_if_all_its_topics_are() -> None:
     topics, joining, _ = joined("#")
     one = Beginning("a", Place("e", 6), True, None, [Kept(entry(7))])
     other = Beginning("b", PLACE, False, Missed("b", "e", 8, TRIMMED))
-    effects = all_caught_up(topics, 9, "#", joining, [one, other])
+    effects = all_caught_up(topics, 9, "#", joining, [one, other], 5)
     assert sent(effects) == [
-        {"type": "subscribed", "id": 9, "topic": "#", "recovered": False},
+        {"type": "subscribed", "id": 9, "topic": "#", "recovered": False, "at": 5},
         {"type": "gap", "topic": "b", "epoch": "e", "offset": 8, "cause": "trimmed"},
     ]
     assert effects[-1] == Replay("#", joining, one.past)
-    assert sent(all_caught_up(topics, 9, "#", joining, [one]))[0]["recovered"] is True
+    assert sent(all_caught_up(topics, 9, "#", joining, [one], 5))[0]["recovered"] is True
+
+
+def test_the_past_of_a_pattern_is_sent_by_time_and_each_topic_in_its_order() -> None:
+    topics, joining, _ = joined("#")
+    past = {
+        topic: [Kept(Entry(topic, b"1", Encoding.JSON, at, epoch="e", offset=place)) for place, at in enumerate(times)]
+        for topic, times in {"a": [1, 5, 4], "b": [2, 3, 9]}.items()
+    }
+    beginnings = [Beginning(topic, PLACE, True, None, kept) for topic, kept in past.items()]
+    replay = all_caught_up(topics, 9, "#", joining, beginnings, 5)[-1]
+    assert isinstance(replay, Replay)
+    assert [(kept.entry.topic, kept.entry.at) for kept in replay.past] == [
+        ("a", 1), ("b", 2), ("b", 3), ("a", 5), ("a", 4), ("b", 9),
+    ]  # fmt: skip
 
 
 def test_what_cannot_be_looked_for_is_refused_for_a_while() -> None:
@@ -102,7 +116,7 @@ def test_a_subscription_that_was_taken_back_meanwhile_is_told_so() -> None:
     for effects in (
         allowed({}, SubscribeAllowed(5, 1, "a", "e", 7), pending),
         caught_up({}, 9, "a", joining, beginning),
-        all_caught_up({}, 9, "a", joining, [beginning]),
+        all_caught_up({}, 9, "a", joining, [beginning], 5),
         not_caught_up({}, 9, "a", joining),
     ):
         assert [(frame["id"], frame["code"]) for frame in sent(effects)] == [(9, "conflict")]
@@ -115,7 +129,7 @@ def test_a_client_for_which_too_much_came_meanwhile_is_sent_away_to_come_back() 
     for effects in (
         allowed(topics, SubscribeAllowed(5, 1, "a"), pending),
         caught_up(topics, 9, "a", joining, Beginning("a", PLACE, True)),
-        all_caught_up(topics, 9, "a", joining, []),
+        all_caught_up(topics, 9, "a", joining, [], 5),
         live(topics, "a", joining),
     ):
         assert [effect.code for effect in effects if isinstance(effect, End)] == [CloseCode.SLOW]

@@ -49,6 +49,31 @@ def test_a_wrong_option_is_told_as_an_option():
         load(GatewaySettings, {"port": 70_000})
 
 
+def test_a_network_that_is_none_is_told_in_words(monkeypatch):
+    monkeypatch.setenv("PENSTOCK_TRUSTED_PROXIES", "10.0.0.0/8, nonsense")
+    with pytest.raises(ConfigurationError) as refused:
+        load(GatewaySettings)
+    assert str(refused.value) == "PENSTOCK_TRUSTED_PROXIES: 'nonsense' is no network such as 10.0.0.0/8."
+
+
+def test_an_address_with_a_prefix_is_told_why_it_is_no_network(monkeypatch):
+    monkeypatch.setenv("PENSTOCK_TRUSTED_PROXIES", "10.0.0.7/8")
+    with pytest.raises(ConfigurationError, match=r"'10\.0\.0\.7/8' .*; the bits after the prefix must be 0\.$"):
+        load(GatewaySettings)
+
+
+def test_a_wrong_item_of_a_list_is_told_by_its_place(monkeypatch):
+    monkeypatch.setenv("PENSTOCK_TOPICS", '[{"match": "#"}, {"match": "a", "slow": "never"}]')
+    with pytest.raises(ConfigurationError, match=r"^PENSTOCK_TOPICS, item 1, slow: Input should be 'disconnect'"):
+        load(RouterSettings)
+
+
+def test_a_wrong_item_in_the_file_is_told_with_the_file(clean_place):
+    (clean_place / "penstock.toml").write_text('[[topics]]\nmatch = "a"\nslow = "never"\n')
+    with pytest.raises(ConfigurationError, match=r"^topics, item 0, slow in penstock\.toml: "):
+        load(RouterSettings)
+
+
 def test_a_wrong_secret_is_not_printed(monkeypatch):
     monkeypatch.setenv("PENSTOCK_AUTH__SECRET", "canary")
     with pytest.raises(ConfigurationError) as refused:
@@ -58,7 +83,7 @@ def test_a_wrong_secret_is_not_printed(monkeypatch):
 
 def test_json_that_cannot_be_read_is_one_sentence(monkeypatch):
     monkeypatch.setenv("PENSTOCK_TOPICS", "[{")
-    with pytest.raises(ConfigurationError, match="topics"):
+    with pytest.raises(ConfigurationError, match=r"^PENSTOCK_TOPICS cannot be read as JSON: .* column 3"):
         load(RouterSettings)
 
 

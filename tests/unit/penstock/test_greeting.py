@@ -5,12 +5,13 @@ from dataclasses import replace
 
 from penstock.greeting import Up, for_people, for_programs
 
-UP = Up("0.1.0", "penstock", "http://127.0.0.1:8000", 8000, "memory", "eyJ.token", "key")
+UP = Up("0.1.0", "penstock", "http://127.0.0.1:8000", 8000, "memory", "in memory", "eyJ.token", "key")
 
 
 def test_it_says_where_it_listens_and_what_to_type_next():
     text = for_people(UP)
     assert text.startswith("Penstock 0.1.0 listens on http://127.0.0.1:8000\n")
+    assert "\n  bus: memory\n  store: in memory\n" in text
     assert "\n  eyJ.token\n" in text
     assert "\n  penstock listen 'orders.*'\n" in text
     assert "\n  penstock emit orders.42 '{\"total\": 12}'\n" in text
@@ -45,6 +46,7 @@ def test_programs_get_the_same_as_data():
         "websocket": "ws://127.0.0.1:8000/ws",
         "port": 8000,
         "bus": "memory",
+        "store": "in memory",
         "token": "eyJ.token",
         "api_key": "key",
     }

@@ -104,7 +104,7 @@ def test_a_turn_in_which_nobody_asks_reads_nothing():
 def test_who_comes_back_to_a_pattern_is_told_of_the_logs_that_grew():
     store = filled(**{"orders.1": 2, "orders.2": 1, "chat": 1})
     reply = answer(store, subscribe("orders.*", resume=True, within=10.0))
-    assert reply == SubscribeAllowed(1, 2, "orders.*", heads=reply.heads)
+    assert reply == SubscribeAllowed(1, 2, "orders.*", heads=reply.heads, at=int(NOW * 1000))
     assert set(reply.heads) == {Head("orders.1", "e1", 2), Head("orders.2", "e1", 1)}
     assert store.spans == [10.0 + SLACK]
 

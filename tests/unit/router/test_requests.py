@@ -106,7 +106,7 @@ def test_a_bad_token_is_refused_and_the_connection_ends(text, close):
 
 def test_a_subscription_within_the_rights_is_allowed():
     reply = answer(SubscribeRequest(1, 2, 0, "orders.*"), grants=(grant(subscribe=("orders.#",)),))
-    assert reply == SubscribeAllowed(1, 2, "orders.*")
+    assert reply == SubscribeAllowed(1, 2, "orders.*", at=int(NOW * 1000))
     assert reply.recovered is None
 
 
@@ -116,7 +116,8 @@ def test_who_comes_back_to_a_topic_without_history_is_told_that_nothing_was_reco
 
 
 def test_who_comes_back_to_a_pattern_without_saying_since_when_is_told_that_nothing_was_recovered():
-    assert answer(SubscribeRequest(1, 2, 0, "a.*", resume=True)) == SubscribeAllowed(1, 2, "a.*", recovered=False)
+    reply = answer(SubscribeRequest(1, 2, 0, "a.*", resume=True))
+    assert reply == SubscribeAllowed(1, 2, "a.*", recovered=False, at=int(NOW * 1000))
 
 
 @pytest.mark.parametrize("wanted", ["#", "*", "orders.#", "orders.1.*", "other"])

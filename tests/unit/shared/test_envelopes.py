@@ -141,7 +141,7 @@ def test_the_wire_format_stays_as_it_is() -> None:
     entry = envelopes.Entry("a", b"1", Encoding.JSON, 7, Slow.DISCONNECT, "k", "u", "e", 4)
     answers: list[envelopes.AnyReply] = [
         envelopes.Granted(7, 9, b"g", "u", 60, "j"),
-        envelopes.SubscribeAllowed(7, 9, "a", "e", 3, True, (envelopes.Head("a", "e", 3),)),
+        envelopes.SubscribeAllowed(7, 9, "a", "e", 3, True, (envelopes.Head("a", "e", 3),), 5),
         envelopes.Published(7, 9, "e", 4),
         envelopes.Refused(7, 9, "forbidden", "why", 1.5, 4101),
         envelopes.Refreshed(7, 9, b"g", "u", 60, ("a",), "j"),
@@ -153,7 +153,7 @@ def test_the_wire_format_stays_as_it_is() -> None:
         1,
         [
             [0, 7, 9, b"g", "u", 60, "j"],
-            [1, 7, 9, "a", "e", 3, True, [["a", "e", 3]]],
+            [1, 7, 9, "a", "e", 3, True, [["a", "e", 3]], 5],
             [2, 7, 9, "e", 4],
             [3, 7, 9, "forbidden", "why", 1.5, 4101],
             [4, 7, 9, b"g", "u", 60, ["a"], "j"],

@@ -30,6 +30,11 @@ def test_a_process_that_drains_is_not_ready_though_its_probe_is_young():
     assert readyz(now=1.0, last_probe=1.0, bus="ready", draining=True).status == 503
 
 
+def test_a_process_whose_bus_is_away_is_not_ready_though_its_probe_is_young():
+    answer = readyz(now=1.0, last_probe=1.0, bus="away")
+    assert (answer.status, answer.facts["reason"]) == (503, "there is no connection to the broker")
+
+
 def test_the_reason_names_the_broker_when_it_is_away_or_blocked():
     assert "no connection" in str(readyz(now=99.0, last_probe=None, bus="away").facts["reason"])
     assert "alarm" in str(readyz(now=99.0, last_probe=1.0, bus="blocked").facts["reason"])

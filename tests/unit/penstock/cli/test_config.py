@@ -54,6 +54,20 @@ def test_a_wrong_setting_of_one_program_does_not_hide_the_others(penstock, monke
     assert "PENSTOCK_PORT = 8000" in out
 
 
+def test_a_wrong_setting_does_not_hide_the_others_of_its_program(penstock, monkeypatch):
+    monkeypatch.setenv("PENSTOCK_USER_RATE", "fast")
+    monkeypatch.setenv("PENSTOCK_USER_BURST", "7")
+    monkeypatch.setenv("PENSTOCK_AUTH__SECRET", "canary" * 8)
+    code, out, err = penstock("config")
+    assert code == Exit.CONFIGURATION
+    assert err.startswith("PENSTOCK_USER_RATE: ")
+    assert "PENSTOCK_USER_RATE = fast  (PENSTOCK_USER_RATE)" in out, "what is wrong is shown as it was written"
+    assert "PENSTOCK_USER_BURST = 7  (PENSTOCK_USER_BURST)" in out
+    assert "PENSTOCK_CONNECTION_RATE = 50  (default)" in out
+    assert "PENSTOCK_AUTH__SECRET = ***  (PENSTOCK_AUTH__SECRET)" in out
+    assert "canary" not in out + err
+
+
 def test_production_says_what_it_misses(penstock, monkeypatch):
     monkeypatch.setenv("PENSTOCK_ENVIRONMENT", "production")
     code, _, err = penstock("config", "--check")
