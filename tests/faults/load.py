@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from tests.faults.ledger import Ledger
+from tests.faults.library import LibrarySubscriber
 from tests.faults.publishers import BackEnd, SocketPublisher
 from tests.faults.rig import Rig
 from tests.faults.subscribers import Subscriber
@@ -32,7 +33,7 @@ class Load:
     rig: Rig
     topics: list[str] = field(default_factory=lambda: list(TOPICS))
     ledger: Ledger = field(default_factory=Ledger)
-    subscribers: list[Subscriber] = field(default_factory=list)
+    subscribers: list[Subscriber | LibrarySubscriber] = field(default_factory=list)
     clients: list[SocketPublisher] = field(default_factory=list)
     back_ends: list[BackEnd] = field(default_factory=list)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -46,6 +47,19 @@ class Load:
         """Let all come."""
         for number in range(SUBSCRIBERS):
             self.subscribe(f"subscriber-{number}", pattern="load.*" if number == SUBSCRIBERS - 1 else None)
+        for codec, pattern in (("json", None), ("msgpack", "load.*")):
+            name = f"library-{codec}"
+            subscriber = LibrarySubscriber(
+                name,
+                self.ledger,
+                self.rig.front_url,
+                token(name, publish=()),
+                self.topics,
+                pattern=pattern,
+                codec=codec,
+            )
+            self.subscribers.append(subscriber)
+            self._keep(asyncio.create_task(subscriber.run(), name=name))
 
     def subscribe(self, name: str, *, pattern: str | None = None, topics: list[str] | None = None) -> Subscriber:
         """Let one more subscriber come; every second one speaks msgpack. `topics` are its own, beside the load's."""

@@ -47,6 +47,8 @@ SETTINGS = {
 }
 
 CLIENT, GATEWAY, ROUTER, STORE = "client", "gateway", "router", "store"
+FRONT = "front"
+"""A load balancer before all gateways, for clients that know one address."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,11 @@ class Rig:
         """Where clients find each gateway."""
         return {name: f"ws://127.0.0.1:{port}/ws" for name, port in self.doors.items()}
 
+    @property
+    def front_url(self) -> str:
+        """Where clients find any gateway."""
+        return f"ws://127.0.0.1:{self.proxies[FRONT].port}/ws"
+
     def client_leg(self, gateway: Program) -> FaultProxy:
         return self.proxies[gateway.name]
 
@@ -107,11 +114,12 @@ class Rig:
         amqp, store = urlsplit(self.places.vhost.amqp_url), urlsplit(self.places.store_url)
         for leg, url in ((GATEWAY, amqp), (ROUTER, amqp), (STORE, store)):
             if leg in self.layout.legs:
-                await self._proxy(leg, url.hostname or "", url.port or 0)
+                await self._proxy(leg, (url.hostname or "", url.port or 0))
         for number in range(self.layout.routers):
             self.add_router(number)
         for number in range(self.layout.gateways):
             await self._add_gateway(number)
+        await self._proxy(FRONT, *(("127.0.0.1", port) for port in self.doors.values()))
         await self.all_ready()
 
     def add_router(self, number: int) -> Program:
@@ -131,7 +139,7 @@ class Rig:
         self.gateways.append(gateway)
         self.doors[gateway.name] = port
         if CLIENT in self.layout.legs:
-            self.doors[gateway.name] = (await self._proxy(gateway.name, "127.0.0.1", port)).port
+            self.doors[gateway.name] = (await self._proxy(gateway.name, ("127.0.0.1", port))).port
 
     async def ready(self, program: Program, within: float = READY_WITHIN) -> None:
         """Wait until it serves."""
@@ -166,8 +174,8 @@ class Rig:
         for program in self.programs:
             program.kill()
 
-    async def _proxy(self, name: str, host: str, port: int) -> FaultProxy:
-        proxy = await self.exits.enter_async_context(FaultProxy(host, port, seed=self.seed))
+    async def _proxy(self, name: str, *servers: tuple[str, int]) -> FaultProxy:
+        proxy = await self.exits.enter_async_context(FaultProxy(*servers, seed=self.seed))
         self.proxies[name] = proxy
         return proxy
 

@@ -212,6 +212,8 @@ class Subscriber:
     def _begin(self, frame: Frame) -> None:
         """Take the place from where a first subscription begins; one that resumes has its own, or is told a gap."""
         topic = frame["topic"]
+        if not self._places:
+            self._last_at = frame.get("at", self._last_at)
         if self._pattern or topic in self._places or "offset" not in frame:
             return
         self._places[topic] = Place(frame["epoch"], frame["offset"])

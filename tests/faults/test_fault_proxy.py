@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.eventually import eventually
 from tests.support.fault_proxy import FaultProxy
+from tests.support.ports import free_port
 
 DATA = bytes(range(256)) * 40
 
@@ -36,7 +37,7 @@ async def echo() -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def through(**options: Any) -> AsyncIterator[FaultProxy]:
-    async with echo() as port, FaultProxy("127.0.0.1", port, **options) as proxy:
+    async with echo() as port, FaultProxy(("127.0.0.1", port), **options) as proxy:
         yield proxy
 
 
@@ -117,6 +118,12 @@ async def test_nobody_gets_through_until_it_is_cleared(trouble: Callable[[FaultP
             await said_and_heard(proxy)
         proxy.clear()
         assert await said_and_heard(proxy) == DATA
+
+
+async def test_of_several_servers_one_that_is_there_is_chosen() -> None:
+    async with echo() as port, FaultProxy(("127.0.0.1", free_port()), ("127.0.0.1", port)) as proxy:
+        for _ in range(5):
+            assert await said_and_heard(proxy, b"x") == b"x"
 
 
 async def test_a_client_that_leaves_leaves_nothing_behind() -> None:

@@ -2,14 +2,15 @@
 
 ::
 
-    async with FaultProxy("127.0.0.1", 5672, seed=7) as proxy:
+    async with FaultProxy(("127.0.0.1", 5672), seed=7) as proxy:
         proxy.down.latency, proxy.down.jitter = 0.05, 0.05
         proxy.up.piece = 1                # towards the server, a byte at a time
         proxy.cut_after = (1, 5_000)      # each new connection is reset after so many bytes of both ways
         proxy.hold(up=True)               # nothing gets to the server any more; what was sent waits
         proxy.reset()                     # RST to both sides of all connections
 
-Up is from the client to the server, down the other way. What is changed counts for open connections too.
+Up is from the client to the server, down the other way. What is changed counts for open connections too. Of several
+servers each connection gets one, by chance.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ def every(link: Link) -> bool:
 class FaultProxy:
     """See above. While it is `closed` nobody gets through."""
 
-    def __init__(self, host: str, port: int, *, seed: int = 0) -> None:
+    def __init__(self, *servers: tuple[str, int], seed: int = 0) -> None:
         self.up, self.down = Weather(), Weather()
         self.cut_after: tuple[int, int] | None = None
         self.closed = False
@@ -116,7 +117,7 @@ class FaultProxy:
         self.served = 0
         """Connections so far."""
         self.cuts = 0
-        self._target = (host, port)
+        self.servers = list(servers)
         self._chance = random.Random(f"proxy {seed}")
         self._held: list[tuple[Callable[[Link], bool], bool, bool]] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -185,12 +186,11 @@ class FaultProxy:
         if self.closed:
             writer.transport.abort()
             return
-        try:
-            async with asyncio.timeout(CONNECT_WITHIN):
-                there, back = await asyncio.open_connection(*self._target)
-        except (OSError, TimeoutError):
+        connected = await self._connect()
+        if connected is None:
             writer.transport.abort()
             return
+        there, back = connected
         link = Link(writer, back, self._chance.randint(*self.cut_after) if self.cut_after else None)
         self.links.add(link)
         self.served += 1
@@ -207,6 +207,14 @@ class FaultProxy:
             self.links.discard(link)
             writer.transport.abort()
             back.transport.abort()
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        """Connect to one of the servers, by chance; None where none accepts."""
+        for server in self._chance.sample(self.servers, len(self.servers)):
+            with contextlib.suppress(OSError, TimeoutError):
+                async with asyncio.timeout(CONNECT_WITHIN):
+                    return await asyncio.open_connection(*server)
+        return None
 
     async def _pass(
         self,

@@ -100,3 +100,20 @@ def _close_named(vhost, word: str) -> int:  # type: ignore[no-untyped-def]
 
 def _connections(scene: Scene) -> dict[str, int]:
     return {each.name: each.connections for each in scene.load.subscribers}
+
+
+@fault("F14", "the broker raises a disk alarm for some seconds", own_broker=True, recover_within=30.0)
+async def disk_alarm(scene: Scene) -> None:
+    broker = scene.rig.places.own_broker
+    await asyncio.to_thread(broker.ctl, "set_disk_free_limit", "1000TB")
+    refused = [client.refusals.get("unavailable", 0) for client in scene.load.clients]
+    await scene.load.until(
+        lambda: all(
+            client.refusals.get("unavailable", 0) > before
+            for client, before in zip(scene.load.clients, refused, strict=True)
+        ),
+        20.0,
+    )
+    await some_time(scene, 1.0, 3.0)
+    await asyncio.to_thread(broker.ctl, "set_disk_free_limit", "50MB")
+    scene.heal()
