@@ -24,7 +24,7 @@ from tests.support.store import ways as ways_to_a_store
 
 
 def main() -> int:
-    """Run what was asked for; 1 when anything was found, 2 when nothing can be run."""
+    """Run what was asked for; 1 when anything new was found, 2 when nothing can be run."""
     options = _options()
     if options.list:
         print("\n".join(f"{fault.key:5} {fault.what}" for fault in FAULTS.values()))
@@ -50,10 +50,11 @@ def main() -> int:
     finally:
         broker_node.dispose()
     print("\n" + written(rows_of(reports)))
-    failed = [report for report in reports if not report.passed]
-    for report in failed:
-        print("\n" + report.details())
-    print(f"\n{len(reports)} trials, {len(failed)} with findings, seeds {seeds.start} to {seeds.stop - 1}")
+    for report in reports:
+        if not report.passed:
+            print("\n" + report.details())
+    failed = [report for report in reports if report.is_new]
+    print(f"\n{len(reports)} trials, {len(failed)} with findings that are new, seeds {seeds.start} to {seeds.stop - 1}")
     return 1 if failed else 0
 
 

@@ -1,4 +1,4 @@
-"""The report as a table ◆"""
+"""The report as a table"""
 
 from __future__ import annotations
 

@@ -54,7 +54,15 @@ class Report:
     @property
     def verdict(self) -> str:
         """Return it in a word or two."""
-        return "ok" if self.passed else " ".join(f"{check}:{len(words)}" for check, words in self.findings.items())
+        if self.passed:
+            return "ok"
+        words = " ".join(f"{check}:{len(words)}" for check, words in self.findings.items())
+        return f"known, {words}" if self.fault.known else words
+
+    @property
+    def is_new(self) -> bool:
+        """Say whether something was found that was not known."""
+        return not self.passed and not self.fault.known
 
     @classmethod
     def broken(cls, fault: Fault, seed: int, failure: BaseException, took: float) -> Report:
@@ -64,7 +72,7 @@ class Report:
 
     def details(self, most: int = 5) -> str:
         """Return the first findings of each kind, a line each."""
-        lines = []
+        lines = [f"known: {self.fault.known}"] if self.fault.known else []
         for check, words in self.findings.items():
             lines += [f"{check}: {each}" for each in words[:most]]
             if len(words) > most:

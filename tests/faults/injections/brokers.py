@@ -105,7 +105,7 @@ def _connections(scene: Scene) -> dict[str, int]:
 @fault("F14", "the broker raises a disk alarm for some seconds", own_broker=True, recover_within=30.0)
 async def disk_alarm(scene: Scene) -> None:
     broker = scene.rig.places.own_broker
-    await asyncio.to_thread(broker.ctl, "set_disk_free_limit", "1000TB")
+    await asyncio.to_thread(broker.ctl, "set_disk_free_limit", str(10**18))
     refused = [client.refusals.get("unavailable", 0) for client in scene.load.clients]
     await scene.load.until(
         lambda: all(
@@ -115,5 +115,5 @@ async def disk_alarm(scene: Scene) -> None:
         20.0,
     )
     await some_time(scene, 1.0, 3.0)
-    await asyncio.to_thread(broker.ctl, "set_disk_free_limit", "50MB")
+    await asyncio.to_thread(broker.ctl, "set_disk_free_limit", str(50 * 10**6))
     scene.heal()

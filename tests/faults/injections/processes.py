@@ -10,8 +10,9 @@ from urllib.request import urlopen
 from tests.faults.fault import Scene, fault
 from tests.faults.injections.moments import news, some_time, unacknowledged
 from tests.faults.programs import Program
-from tests.faults.rig import ROUTER, Layout
+from tests.faults.rig import ROUTER, STORE, Layout
 from tests.faults.verdict import Check
+from tests.support.eventually import eventually
 
 
 @fault("F01", "a router is killed with its prefetch full, and comes back")
@@ -128,12 +129,49 @@ async def scale_routers(scene: Scene) -> None:
 
 def redelivered(router: Program) -> float:
     """Return how many messages came to a router that had come to somebody before."""
-    with urlopen(f"http://127.0.0.1:{router.port}/metrics", timeout=10) as answer:
+    return metric(router, "penstock_router_redelivered_total")
+
+
+def has_taken(router: Program) -> bool:
+    """Say whether messages have come to a router that was just started."""
+    try:
+        return metric(router, "penstock_router_received_total") > 0
+    except OSError:
+        return False
+
+
+def metric(program: Program, name: str) -> float:
+    """Return what a program counts."""
+    with urlopen(f"http://127.0.0.1:{program.port}/metrics", timeout=10) as answer:
         for line in answer.read().decode().splitlines():
-            if line.startswith("penstock_router_redelivered"):
+            if line.startswith(name + " "):
                 return float(line.rpartition(" ")[2])
-    raise AssertionError("no such metric")
+    raise AssertionError(f"{program.name} has no {name}")
 
 
 def _heard_since(scene: Scene, name: str, since: float) -> bool:
     return any(who == name for who, _ in scene.load.heard_since(since))
+
+
+@fault(
+    "F17",
+    "routers are killed six times with the same events in hand, as they wait for the store",
+    layout=Layout(legs=frozenset({STORE})),
+    recover_within=30.0,
+    known="what comes to routers six times is a dead letter, also where it was not to blame (delivery limit 5)",
+)
+async def kill_again_and_again(scene: Scene) -> None:
+    store = scene.rig.proxies[STORE]
+    store.closed = True
+    store.reset()
+    await unacknowledged(scene, 4)
+    for _ in range(6):
+        for router in scene.rig.routers:
+            router.kill()
+        for router in scene.rig.routers:
+            router.start()
+        for router in scene.rig.routers:
+            await eventually(lambda router=router: asyncio.to_thread(has_taken, router), 30.0)
+    store.clear()
+    scene.heal()
+    await scene.rig.all_ready()
