@@ -23,6 +23,9 @@ ASK_AGAIN = 2.0
 MAX_HELD = 1_000
 """Messages of one topic held behind a hole; beyond it they are let go, and fetched when the hole has closed."""
 
+MAX_FORMER = 8
+"""Epochs of a topic that are known to be over."""
+
 MAX_LOGS = 100_000
 """Topics whose place is remembered; the longest unused is forgotten."""
 
@@ -58,8 +61,8 @@ class TopicLog:
         self.epoch = epoch
         self.offset = offset
         """The last that was delivered."""
-        self.former = ""
-        """The epoch before: what still comes of it over the bus is too late."""
+        self.former: tuple[str, ...] = ()
+        """The epochs before, `MAX_FORMER` at most: what still comes of them over the bus is too late."""
         self.seen = offset
         """The highest that is known to be there."""
         self.held: dict[int, Entry] = {}
@@ -132,7 +135,7 @@ class Logs:
     def expect(self, topic: str, epoch: str, head: int, now: float) -> Sequence[Step]:
         """Return what follows from learning that the log of `topic`, which is followed, stands at `head`."""
         log = self._logs[topic]
-        if epoch == log.former:
+        if epoch in log.former:
             self._ask(topic, log, now + HOLE_PATIENCE)
             return ()
         steps = self._change_epoch(topic, log, epoch) if epoch != log.epoch else []
@@ -219,7 +222,7 @@ class Logs:
         return steps
 
     def _take_of_another_epoch(self, log: TopicLog, entry: Entry, now: float) -> Sequence[Step]:
-        if entry.epoch == log.former:
+        if entry.epoch in log.former:
             # Most likely it is late. Should it be us who are wrong, the log will tell: its word counts always.
             self.duplicates += 1
             self._ask(entry.topic, log, now + HOLE_PATIENCE)
@@ -227,7 +230,8 @@ class Logs:
         return [*self._change_epoch(entry.topic, log, entry.epoch or ""), *self.take(entry, now)]
 
     def _change_epoch(self, topic: str, log: TopicLog, epoch: str) -> list[Step]:
-        log.former, log.epoch = log.epoch, epoch
+        log.former = tuple(each for each in (*log.former, log.epoch) if each != epoch)[-MAX_FORMER:]
+        log.epoch = epoch
         log.offset = log.seen = 0
         log.held.clear()
         log.window = None
