@@ -12,11 +12,12 @@ from itertools import count
 from gateway import journal
 from gateway.addresses import TrustedProxies
 from gateway.admission import Admission, Verdict
+from gateway.backlog import CAUSE as DROPPED
+from gateway.backlog import Shed
 from gateway.codecs import BadFrame, Dialect
 from gateway.counters import Counters
 from gateway.effects import Effect
 from gateway.origins import Origins
-from gateway.outbox import Verdict as Shed
 from gateway.performer import CLOSE_TIMEOUT, Performer
 from gateway.session import Session, SessionLimits
 from gateway.transports.handshake import PATH, Handshake, Upgrade
@@ -189,12 +190,12 @@ class Reception:
         """Take that a client is too slow; whoever is delivering just now must not find its lists changed."""
         self._loop.call_soon(self._performer.end, connection, CloseCode.SLOW, "too slow: messages would have been lost")
 
-    def shed(self, verdict: Shed, messages: int) -> None:
+    def shed(self, shed: Shed) -> None:
         """Count what was left out for a slow client."""
-        if verdict is Shed.DROPPED:
-            self._counters.dropped += messages
-        else:
-            self._counters.conflated += messages
+        self._counters.dropped += shed.dropped
+        self._counters.conflated += shed.conflated
+        if shed.gaps:
+            self._counters.gaps[DROPPED] += shed.gaps
 
     def lost(self, connection: Connection) -> None:
         """Forget a connection."""

@@ -15,8 +15,9 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
+from gateway.backlog import Shed
 from gateway.codecs import BadFrame, Dialect
-from gateway.outbox import Outbox, Verdict
+from gateway.outbox import Outbox
 from gateway.session import Session
 from shared.codes import CloseCode
 from shared.frames import AnyClientFrame
@@ -81,8 +82,8 @@ class Events(Protocol):
     def lost(self, connection: Connection) -> None:
         """The socket is gone."""
 
-    def shed(self, verdict: Verdict, messages: int) -> None:
-        """So many messages for a slow client were left out."""
+    def shed(self, shed: Shed) -> None:
+        """Messages for a slow client were left out."""
 
 
 class Connection(asyncio.Protocol):
@@ -195,12 +196,10 @@ class Connection(asyncio.Protocol):
             outbox.chunks.append(chunk)
             outbox.size = len(chunk)
             return True
-        wanted = len(outbox.chunks) + 1
-        verdict = outbox.push(chunk, self._outbox_bound, stalled=self._stalled)
-        if verdict is not Verdict.KEPT:
-            if verdict is not Verdict.FULL:
-                self._events.shed(verdict, wanted - len(outbox.chunks))
-            else:
+        shed = outbox.push(chunk, self._outbox_bound, self._stalled, self.dialect)
+        if shed is not None:
+            self._events.shed(shed)
+            if shed.full:
                 self._events.overflow(self)
         return False
 
