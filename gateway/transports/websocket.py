@@ -178,6 +178,8 @@ class Connection(asyncio.Protocol):
         """The socket has room again."""
         self._stalled = False
         self.flush()
+        if self._protocol.writes:
+            self._write_control()
 
     # What the gateway asks.
 
@@ -282,6 +284,10 @@ class Connection(asyncio.Protocol):
     def _write_control(self) -> None:
         """Write the library's own frames, behind what waits; an empty one is the end of our side."""
         self.flush()
+        if self._stalled and self._protocol.state is OPEN:
+            # These are pongs, and the client does not read: only the last one is kept (RFC 6455, section 5.5.3).
+            del self._protocol.writes[:-1]
+            return
         for data in self._protocol.data_to_send():
             if data:
                 self._transport.write(data)
