@@ -37,9 +37,9 @@ MAX_FAREWELLS = 256
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """Bytes: the largest message of a client, and the outbox."""
+    """Bytes: the largest message of a client that is not authenticated yet, and the outbox."""
 
-    max_bytes: int
+    max_early_bytes: int
     outbox_bound: int
 
 
@@ -164,6 +164,12 @@ class Reception:
         else:
             self._tell(connection, connection.session.refuse, bad.reason, bad.id)
 
+    def large(self, connection: Connection, size: int) -> bool:
+        """Say whether a large message may be read."""
+        effects = connection.session.weigh(size, monotonic())
+        self._performer.perform(connection, effects)
+        return not effects
+
     def sign_of_life(self, connection: Connection) -> None:
         """Take a control frame or a fragment."""
         self._tell(connection, connection.session.hear)
@@ -240,7 +246,7 @@ class Reception:
             session,
             dialect,
             self,
-            max_bytes=self._limits.max_bytes,
+            max_bytes=self._limits.max_early_bytes,
             outbox_bound=self._limits.outbox_bound,
         )
         connection.admitted = admitted

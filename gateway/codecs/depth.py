@@ -13,7 +13,7 @@ import re
 from array import array
 from itertools import accumulate
 
-import msgpack
+import msgpack  # type: ignore[import-untyped]  # it ships no types
 
 MAX_DEPTH = 128
 """Containers within containers that a payload may have."""
@@ -68,7 +68,7 @@ def _is_too_much(payload: bytes) -> bool:
         parser.skip()
     except msgpack.StackError:
         return True
-    except (msgpack.UnpackException, ValueError):  # malformed, or it ends before it is complete: the decoder will say so
+    except (msgpack.UnpackException, ValueError):  # malformed, or not complete: the decoder will say so
         return False
     return False
 
