@@ -41,7 +41,7 @@ class Counters:
 ROUTER: Catalogue = {
     "in_hand": gauge("Messages received and not settled yet."),
     "held": gauge("Events that wait, unacknowledged, for the store to come back."),
-    "store_away": gauge("1 while the store cannot be reached, else 0."),
+    "store_away": gauge("Whether the store is away now: 1, or 0."),
     "parked": gauge("Requests that wait for the issuer's keys."),
     "received": counter("Messages received: batches of gateways, events of back ends."),
     "redelivered": counter("Of these, the ones that had been given to a router before."),

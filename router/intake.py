@@ -144,7 +144,7 @@ class Intake:
                 await self._answer(self._unparked)
             elif self._held and not self._storage.away:
                 await self._turn(consumption, self._held)
-            elif self._waiting:
+            elif self._waiting:  # while anything is held, the store is away, and appends nothing of this
                 await self._turn(consumption, self._waiting)
             elif self._stopping:
                 if self._held:
@@ -160,7 +160,7 @@ class Intake:
         self._turn_began = self._losses
         held: list[Received] = []
         try:
-            deeds = await self._decide(turn, append=source is self._held or not self._held)
+            deeds = await self._decide(turn)
             if self._is_stale():
                 raise Stale
             await self._perform(deeds, turn, consumption)
@@ -196,12 +196,11 @@ class Intake:
             self._held.extend(events)
         return events
 
-    async def _decide(self, turn: Sequence[Received], *, append: bool) -> Deeds:
-        """Decide on a turn; where it may not `append`, older events are still to be logged."""
+    async def _decide(self, turn: Sequence[Received]) -> Deeds:
         plan = self._pipeline.plan(turn, wall())
         self._parking.take(plan)
         storage = self._storage
-        admissions = await storage.admit(plan.commands, ask=append)
+        admissions = await storage.admit(plan.commands)
         since = self._pipeline.since(plan)
         recent = None if since is None else await storage.recent(since)
         logs = await storage.read(self._pipeline.reads(plan, admissions, recent))

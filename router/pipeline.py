@@ -106,6 +106,7 @@ class Pipeline:
 
     def _plan_frames(self, plan: Plan, received: Received) -> None:
         batch = read_batch(received.body)
+        batch.asker.again = received.redelivered
         plan.requests += len(batch.requests)
         for request in batch.requests:
             self._plan_request(plan, batch.asker, request)

@@ -28,12 +28,14 @@ from shared.store.port import Admit, Read
 class Asker(msgspec.Struct, gc=False):
     """Who asks: a gateway, with its sessions' grants (None where one cannot be read).
 
-    `waited`: the request has waited for the issuer's keys once, and does not do so again.
+    `waited`: the request has waited for the issuer's keys once, and does not do so again. `again`: the batch was given
+    to a router before, who may have done any part of it.
     """
 
     gateway: str
     grants: list[Grant | None]
     waited: bool = False
+    again: bool = False
 
 
 class Publication(msgspec.Struct, gc=False):

@@ -103,7 +103,10 @@ class Requests:
         )  # fmt: skip
         command = self._limits.of(asker.gateway, request.session, grant.user, topic, rule)
         if rule.history:
-            command = Admit(command.limits, append(entry, rule, _identity(request, asker, grant)))
+            # What may stand in its log already has kept its rates once, and must be found there whatever they say now:
+            # else it would be logged, refused, and perhaps never delivered.
+            limits = () if asker.again else command.limits
+            command = Admit(limits, append(entry, rule, _identity(request, asker, grant)))
         return Publication(entry, command, asker, request.session, request.id)
 
     def _subscribe(self, request: SubscribeRequest, asker: Asker, now: float) -> Outcome:

@@ -94,7 +94,7 @@ class Storage:
         return None
 
     async def read(self, reads: Sequence[Read]) -> dict[Read, Log]:
-        """Return what was read, without what could not be."""
+        """Return what was read, without what could not be. One that the store fails on costs the others a few calls."""
         if not reads or self.away:
             return {}
         try:
@@ -106,7 +106,8 @@ class Storage:
             if len(reads) == 1:
                 self._count_fault(fault)
                 return {}
-            return {read: log for each in reads for read, log in (await self.read([each])).items()}
+            half = len(reads) // 2
+            return await self.read(reads[:half]) | await self.read(reads[half:])
         self._counters.logs_read += len(reads)
         return dict(zip(reads, logs, strict=True))
 
@@ -116,7 +117,7 @@ class Storage:
         for command in commands:
             # Though it may be back by now: what comes after one that was not appended must not overtake it.
             outcomes += await self.admit([command], ask=not lost)
-            lost = lost or self.away
+            lost = lost or isinstance(outcomes[-1], StoreAway)
         return outcomes
 
     async def _admit_alone(self, commands: Sequence[Admit]) -> Sequence[Admitted | Exception]:
@@ -127,8 +128,6 @@ class Storage:
         return [next(admissions) if command.append is None else away for command in commands]
 
     def _lose(self, reason: StoreAway) -> None:
-        if self._task is not None:
-            return
         self._since = monotonic()
         self._counters.store_away = 1
         self._counters.store_losses += 1

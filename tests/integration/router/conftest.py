@@ -9,6 +9,7 @@ import pytest
 from router.app import Router
 from router.settings import RouterSettings
 from shared.bus.amqp import AmqpBus
+from shared.errors import StoreAway
 from shared.store.memory import MemoryStore
 from tests.support.broker import Vhost
 from tests.unit.router.builders import SECRET
@@ -28,8 +29,36 @@ async def edge(vhost: Vhost) -> AsyncIterator[Edge]:
     await bus.close()
 
 
+class LeavingStore(MemoryStore):
+    """A store that can be away."""
+
+    away = False
+
+    async def admit(self, commands, now):
+        self._reach()
+        return await super().admit(commands, now)
+
+    async def read(self, reads, now):
+        self._reach()
+        return await super().read(reads, now)
+
+    async def recent(self, within, now):
+        self._reach()
+        return await super().recent(within, now)
+
+    def _reach(self):
+        if self.away:
+            raise StoreAway("the test took it away")
+
+
 @pytest.fixture
-async def start(vhost: Vhost, edge: Edge) -> AsyncIterator[Started]:
+def store() -> LeavingStore:
+    """The store that all routers of a test share."""
+    return LeavingStore()
+
+
+@pytest.fixture
+async def start(vhost: Vhost, edge: Edge, store: LeavingStore) -> AsyncIterator[Started]:
     """Starts routers, each on a bus of its own."""
     running: list[tuple[Router, AmqpBus]] = []
 
@@ -37,7 +66,7 @@ async def start(vhost: Vhost, edge: Edge) -> AsyncIterator[Started]:
         bus = AmqpBus(vhost.amqp_url, name)
         await bus.open()
         told = RouterSettings(**({"auth": {"secret": SECRET}} | settings))
-        router = Router(told, bus, MemoryStore(), name=name)
+        router = Router(told, bus, store, name=name)
         await router.start()
         running.append((router, bus))
         return router, bus

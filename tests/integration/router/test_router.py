@@ -178,6 +178,10 @@ async def test_a_router_that_dies_between_delivery_and_acknowledgement_has_its_m
     await eventually(lambda: asyncio.to_thread(vhost.close_connections, named="first consumes"))
     await eventually(lambda: successor.counters.redelivered + router.counters.redelivered == 1)
     await eventually(lambda: edge.payloads == [b"1", b"1"])
+    await eventually(lambda: len(edge.replies) == 2)
+    first, again = edge.entries
+    assert first == again, "a gateway that has it drops it, by its offset"
+    assert edge.replies == [Published(1, 1, first.epoch, 1)] * 2
 
 
 async def test_a_connection_that_is_cut_again_and_again_loses_nothing_and_keeps_the_order(vhost, edge, start):
@@ -188,11 +192,39 @@ async def test_a_connection_that_is_cut_again_and_again_loses_nothing_and_keeps_
             name = "first publishes" if place < 200 else "first consumes"
             cut = functools.partial(asyncio.to_thread, vhost.close_connections, named=name)
             await eventually(cut)
-        await edge.emit("orders.1", number)
+        await edge.emit("orders.1", number, message_id=f"m{place}")
     await eventually(lambda: set(edge.payloads) >= set(numbers), within=30)
     first_seen = list(dict.fromkeys(edge.payloads))
     assert first_seen == numbers
+    assert {(entry.offset, entry.payload) for entry in edge.entries} == set(enumerate(numbers, 1)), "each has one place"
     assert await waiting(edge.bus) == 0
+
+
+async def test_events_wait_for_a_store_that_is_away_in_their_order_and_all_else_goes_on(edge, start, store):
+    router, _ = await start(topics=[{"match": "live.#", "history": 0}])
+    letters = await dead_letters(edge)
+    numbers = [str(number).encode() for number in range(300)]
+    store.away = True
+    for number in numbers[:100]:
+        await edge.emit("orders.1", number)
+    await eventually(lambda: router.counters.held == 100)
+    for number in range(50):
+        await edge.emit(f"live.{number}")
+    await edge.ask(ProbeRequest(1, 1), publish("orders.1", id=2), publish("live.1", id=3), grants=ADA)
+    await eventually(lambda: len(edge.entries) == 51 and len(edge.replies) == 3)
+    refused = [reply for reply in edge.replies if isinstance(reply, Refused)]
+    assert [(reply.id, reply.code, reply.retry_after) for reply in refused] == [(2, "unavailable", 2.0)]
+    for number in numbers[100:]:  # more than the prefetch; the rest stays with the broker
+        await edge.emit("orders.1", number)
+    await eventually(lambda: router.counters.held == 128)
+    assert not router.healthy
+    store.away = False
+    await eventually(lambda: len(edge.entries) == 351)
+    logged = [(entry.offset, entry.payload) for entry in edge.entries if entry.topic == "orders.1"]
+    assert logged == list(enumerate(numbers, 1))
+    await eventually(lambda: not router.counters.in_hand)
+    assert router.healthy
+    assert (router.counters.redelivered, letters, await waiting(edge.bus)) == (0, [], 0)
 
 
 async def test_routers_share_the_partitions_and_one_that_stops_leaves_nothing_behind(broker, edge, start):
