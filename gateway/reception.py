@@ -21,6 +21,7 @@ from gateway.origins import Origins
 from gateway.performer import CLOSE_TIMEOUT, Performer
 from gateway.session import Session, SessionLimits
 from gateway.transports.handshake import PATH, Handshake, Upgrade
+from gateway.transports.listener import peer_of
 from gateway.transports.websocket import Connection
 from gateway.wheel import Wheel
 from shared import envelopes
@@ -85,7 +86,7 @@ class Reception:
         if upgrade is None:
             self._turn_away(transport, handshake.answer(), "malformed", "")
             return
-        address = self._proxies.client_address(_peer(transport), upgrade.forwarded_for)
+        address = self._proxies.client_address(peer_of(transport), upgrade.forwarded_for)
         refusal = self._refusal(handshake, upgrade)
         if refusal is not None:
             status, reason = refusal
@@ -274,8 +275,3 @@ class Reception:
         journal.turned_away(reason, address)
         transport.write(response)
         transport.close()
-
-
-def _peer(transport: asyncio.Transport) -> str:
-    peer = transport.get_extra_info("peername")
-    return str(peer[0]) if peer else ""

@@ -119,7 +119,14 @@ class Limits(BaseModel):
         default=1_000,
         ge=1,
         le=100_000,
-        description="Connections that speak HTTP, not WebSocket; further ones are answered with 503.",
+        description="Connections that speak HTTP, not WebSocket; further ones are answered with 503. "
+        "/healthz and /readyz are answered all the same.",
+    )
+    max_http_per_address: int = Field(
+        default=100,
+        ge=1,
+        le=100_000,
+        description="Of these, the ones from one address (IPv6: from one /64) without a valid API key.",
     )
     max_handshakes: int = Field(
         default=4_000,

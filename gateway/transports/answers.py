@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 
 import msgspec
@@ -25,13 +26,18 @@ def body(code: ErrorCode, reason: str) -> bytes:
 
 def whole(status: HTTPStatus, code: ErrorCode, reason: str, *, retry_after: int | None = None) -> bytes:
     """Return a whole refusal, for connections that never get as far as an HTTP server; `retry_after` is seconds."""
-    content = body(code, reason)
+    more = {} if retry_after is None else {"Retry-After": str(retry_after)}
+    return last(status, body(code, reason), more)
+
+
+def last(status: HTTPStatus, content: bytes, more: Mapping[str, str] | None = None, *, head: bool = False) -> bytes:
+    """Return a whole answer, the last one of its connection; to a ``HEAD`` it goes without its `content`."""
     headers = {
         "Content-Type": CONTENT_TYPE,
         "Content-Length": str(len(content)),
         "Connection": "close",
-        **({} if retry_after is None else {"Retry-After": str(retry_after)}),
+        **(more or {}),
         **HEADERS,
     }
     lines = [f"HTTP/1.1 {status.value} {status.phrase}", *(f"{name}: {value}" for name, value in headers.items())]
-    return "\r\n".join([*lines, "", ""]).encode() + content
+    return "\r\n".join([*lines, "", ""]).encode() + (b"" if head else content)

@@ -20,7 +20,7 @@ class PortCounters:
     heads_refused: int = 0
     """Connections whose request head was too large, or no HTTP at all."""
     http_refused: int = 0
-    """Requests that were turned away because too many connections spoke HTTP."""
+    """Requests that were turned away because too many connections spoke HTTP, in all or from their address."""
     http_answers: dict[str, int] = field(default_factory=dict)
     """Answers over HTTP, by status code."""
     http_failures: int = 0

@@ -15,6 +15,7 @@ from aiohttp import web
 from gateway.codecs.json import is_json, is_utf8
 from gateway.codecs.msgpack import is_msgpack
 from gateway.transports import answers
+from gateway.transports.heads import given_key
 from shared.codes import ErrorCode
 from shared.errors import BusAway, BusBlocked, BusError, ConfirmTimeout, PublishRefused
 from shared.topics import MAX_BYTES, MAX_SEGMENTS, is_topic
@@ -111,8 +112,13 @@ class EventsApi:
             headers={"Content-Type": answers.CONTENT_TYPE},
         )
 
+    def knows(self, key: bytes | None) -> bool:
+        """Say whether this is one of the API keys."""
+        # All are compared, each in constant time: how long it takes says nothing about any of them.
+        return key is not None and bool(sum([hmac.compare_digest(key, known) for known in self._api_keys]))
+
     def _authorize(self, request: web.BaseRequest) -> None:
-        given = _key(request)
+        given = given_key(_one(request, "X-API-Key"), _one(request, "Authorization"), "utf-8")
         if given is None:
             raise Refusal(
                 HTTPStatus.UNAUTHORIZED,
@@ -123,8 +129,7 @@ class EventsApi:
         if not self._api_keys:
             reason = "no API key may emit here; the operator can set PENSTOCK_API_KEYS"
             raise Refusal(HTTPStatus.FORBIDDEN, ErrorCode.FORBIDDEN, reason)
-        # All are compared, each in constant time: how long it takes says nothing about any of them.
-        if not sum([hmac.compare_digest(given, key) for key in self._api_keys]):
+        if not self.knows(given):
             raise Refusal(HTTPStatus.FORBIDDEN, ErrorCode.FORBIDDEN, "this API key is not known here")
 
     async def _read(self, request: web.BaseRequest) -> bytes:
@@ -157,14 +162,6 @@ def _one(request: web.BaseRequest, name: str) -> str | None:
     if len(values) > 1:
         raise _bad(f"{name} is there more than once")
     return values[0] if values else None
-
-
-def _key(request: web.BaseRequest) -> bytes | None:
-    authorization, api_key = _one(request, "Authorization"), _one(request, "X-API-Key")
-    if api_key is None and authorization is not None:
-        scheme, _, rest = authorization.partition(" ")
-        api_key = rest.strip() if scheme.lower() == "bearer" else None
-    return None if not api_key else api_key.encode("utf-8", "surrogateescape")
 
 
 def _content_type(request: web.BaseRequest) -> str:

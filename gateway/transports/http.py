@@ -17,10 +17,14 @@ from typing import cast
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
+from gateway.addresses import TrustedProxies
 from gateway.settings import GatewaySettings
 from gateway.transports import answers
+from gateway.transports.callers import Callers
 from gateway.transports.counters import PortCounters
 from gateway.transports.events import Emit, EventsApi, Refusal
+from gateway.transports.heads import RequestHead, read_head
+from gateway.transports.listener import peer_of
 from shared.bus.port import CONFIRM_TIMEOUT
 from shared.clock import monotonic
 from shared.codes import ErrorCode
@@ -30,7 +34,7 @@ from shared.telemetry.exposition import CONTENT_TYPE as METRICS_TYPE
 log = logging.getLogger(__name__)
 
 LINGER = 2.0
-"""Seconds for which the rest of a refused body is thrown away, so that the client can read why."""
+"""Seconds for which the rest of a refused body is thrown away, so that a back end can read why. Nobody else's is."""
 
 RETRY_FULL = 1
 """Seconds that clients are told to wait when too many connections speak HTTP."""
@@ -55,7 +59,8 @@ class HttpDoor:
     ) -> None:
         limits = settings.gateway
         self._counters = counters
-        self._ready = ready
+        born = monotonic()
+        self._health = {"/healthz": lambda: healthz(uptime=monotonic() - born), "/readyz": ready}
         self._metrics = metrics
         self._events = EventsApi(
             emit,
@@ -63,11 +68,12 @@ class HttpDoor:
             max_bytes=limits.max_event_bytes,
             timeout=limits.http_timeout,
         )
+        self._proxies = TrustedProxies(settings.trusted_proxies)
+        self._callers = Callers(limits.max_http_per_address)
         self._max_connections = limits.max_http_connections
         self._lifetime = 2 * limits.http_timeout + CONFIRM_TIMEOUT
         """Seconds for one request: its body, the work, and the answer to be read; then the connection is dropped."""
         self._idle = limits.http_timeout
-        self._born = monotonic()
         self._loop = asyncio.get_running_loop()
         self._server = web.Server(self._handle)
         self._is_open = True
@@ -76,9 +82,18 @@ class HttpDoor:
 
     def take(self, transport: asyncio.Transport, data: bytes) -> None:
         """Take a connection whose first bytes, a whole head among them, are `data`."""
-        if self._counters.http_connections >= self._max_connections:
+        head = read_head(data)
+        if head is not None and self._tell_health(head, transport):
+            return
+        caller = None
+        reason = "too many connections speak HTTP"
+        is_full = self._counters.http_connections >= self._max_connections
+        if not is_full and not (head is not None and self._events.knows(head.key)):
+            caller = self._proxies.client_address(peer_of(transport), () if head is None else head.forwarded_for)
+            reason = "too many connections from this address speak HTTP without an API key"
+            is_full = not self._callers.enter(caller)
+        if is_full:
             self._counters.http_refused += 1
-            reason = "too many connections speak HTTP"
             log.info("request refused: %s", reason, extra={"event": "http.full"})
             transport.write(
                 answers.whole(HTTPStatus.SERVICE_UNAVAILABLE, ErrorCode.OVERLOADED, reason, retry_after=RETRY_FULL)
@@ -87,11 +102,22 @@ class HttpDoor:
             return
         self._counters.http_connections += 1
         self._unused.clear()
-        protocol = _Connection(self, self._server, self._loop, idle=self._idle)
+        protocol = _Connection(self, self._server, self._loop, idle=self._idle, caller=caller)
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
         protocol.expire_in(self._lifetime)
         protocol.data_received(data)
+
+    def _tell_health(self, head: RequestHead, transport: asyncio.Transport) -> bool:
+        """Answer who asks how we are, at once and whatever else there is to do; say whether that was it."""
+        health = self._health.get(head.path)
+        if health is None or head.method not in ("GET", "HEAD"):
+            return False
+        answer = health()
+        self._count(answer.status)
+        transport.write(answers.last(HTTPStatus(answer.status), answer.body, head=head.method == "HEAD"))
+        transport.close()
+        return True
 
     async def close(self, within: float = LINGER) -> None:
         """Let requests finish, for `within` seconds, and drop what is left.
@@ -109,18 +135,23 @@ class HttpDoor:
 
     def finish(self, response: web.Response, *, lives_on: bool = False) -> web.Response:
         """Return a response as it leaves: counted, and the last one of its connection unless that `lives_on`."""
-        status = str(response.status)
-        self._counters.http_answers[status] = self._counters.http_answers.get(status, 0) + 1
+        self._count(response.status)
         response.headers.update(answers.HEADERS)
         if not lives_on:
             response.force_close()
         return response
 
-    def lost(self) -> None:
-        """Take the end of a connection."""
+    def lost(self, caller: str | None) -> None:
+        """Take the end of a connection, which was counted as one of `caller`'s."""
+        if caller is not None:
+            self._callers.leave(caller)
         self._counters.http_connections -= 1
         if not self._counters.http_connections:
             self._unused.set()
+
+    def _count(self, status: int) -> None:
+        counts = self._counters.http_answers
+        counts[str(status)] = counts.get(str(status), 0) + 1
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         connection = cast(_Connection, request.protocol)
@@ -147,12 +178,9 @@ class HttpDoor:
         if path.startswith(_EVENTS):
             _allow(request, "POST")
             return await self._events.post(request, path.removeprefix(_EVENTS))
-        if path == "/healthz":
+        if (health := self._health.get(path)) is not None:  # behind an event, on its connection
             _allow(request, "GET", "HEAD")
-            return _facts(healthz(uptime=monotonic() - self._born))
-        if path == "/readyz":
-            _allow(request, "GET", "HEAD")
-            return _facts(self._ready())
+            return _facts(health())
         if path == "/metrics":
             _allow(request, "GET", "HEAD")
             return web.Response(body=self._metrics(), headers={"Content-Type": METRICS_TYPE})
@@ -165,18 +193,28 @@ class HttpDoor:
 class _Connection(RequestHandler):
     """aiohttp's side of one connection, with our words where it cannot read a request."""
 
-    __slots__ = ("_door", "_expiry", "rests")
+    __slots__ = ("_caller", "_door", "_expiry", "rests")
 
-    def __init__(self, door: HttpDoor, server: web.Server, loop: asyncio.AbstractEventLoop, *, idle: float) -> None:
+    def __init__(
+        self,
+        door: HttpDoor,
+        server: web.Server,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        idle: float,
+        caller: str | None,
+    ) -> None:
         super().__init__(
             server,
             loop=loop,
             access_log=None,  # type: ignore[arg-type]  # None is how it is said; only its annotation does not know
             keepalive_timeout=idle,
-            lingering_time=LINGER,
+            lingering_time=LINGER if caller is None else 0.0,
             auto_decompress=False,
         )
         self._door = door
+        self._caller = caller
+        """The address that it is counted for; None where an API key vouches for it."""
         self._expiry: asyncio.TimerHandle | None = None
         self.rests = False
         """The last request was answered, and another may come."""
@@ -195,7 +233,7 @@ class _Connection(RequestHandler):
         if self._expiry is not None:
             self._expiry.cancel()
             self._expiry = None
-            self._door.lost()
+            self._door.lost(self._caller)
 
     def handle_error(
         self,

@@ -203,6 +203,12 @@ class Head(asyncio.Protocol):
             self._transport.abort()
 
 
+def peer_of(transport: asyncio.Transport) -> str:
+    """Return the address at the other end of the socket; nothing where it is gone."""
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if peer else ""
+
+
 async def bind(host: str, port: int, *, reuse_port: bool) -> list[socket.socket]:
     """Return a bound socket for each address of `host`, all on one port; raise `ConfigurationError` where none can be.
 

@@ -53,7 +53,7 @@ PORT: Catalogue = {
     "heads_timed_out": counter("Connections closed, since no whole request came in time."),
     "heads_evicted": counter("Connections closed without a whole request, since too many newer ones came."),
     "heads_refused": counter("Connections whose request was too large, or no HTTP at all."),
-    "http_refused": counter("Requests turned away, since too many connections spoke HTTP."),
+    "http_refused": counter("Requests turned away, since too many connections spoke HTTP: in all, or of an address."),
     "http_answers": counter("Answers over HTTP.", by="status"),
     "http_failures": counter("Requests that failed by a bug of ours. Report it with the log line http.failed."),
 }

@@ -6,6 +6,7 @@ import logging
 import pytest
 
 from gateway.settings import Limits
+from gateway.transports import http as room
 from shared.errors import BusAway, BusBlocked, ConfirmTimeout, PublishRefused, Unroutable
 from tests.integration.gateway.port import KEY, Client, Port, Response, ask, open_port
 from tests.support.eventually import eventually
@@ -294,12 +295,60 @@ async def test_too_many_connections_are_answered_with_503_until_one_leaves() -> 
         client = await Client.to(port)
         client.send(request("POST", "/api/events/a", X_API_Key=KEY, Content_Length="10"))
         await eventually(lambda: port.counters.http_connections == 1)
-        response = await ask(port, request("GET", "/healthz"))
+        response = await ask(port, request("GET", "/metrics"))
         assert (response.status, response.json["code"], response.headers["retry-after"]) == (503, "overloaded", "1")
         assert port.counters.http_refused == 1
+        for path in ("/healthz", "/readyz?x=1"):
+            assert (await ask(port, request("GET", path))).status == 200, "who asks how we are is told all the same"
         client.close()
         await eventually(lambda: port.counters.http_connections == 0)
-        assert (await ask(port, request("GET", "/healthz"))).status == 200
+        assert (await ask(port, request("GET", "/metrics"))).status == 200
+
+
+async def hold(port: Port, **headers: str) -> Client:
+    """Take a place, and leave only when told: the answer is too large, and never read."""
+    client = await Client.to(port)
+    client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    client.send(request("GET", "/metrics", **headers))
+    return client
+
+
+async def test_one_address_without_a_key_takes_a_part_of_the_places_only() -> None:
+    limits = Limits(max_http_connections=4, max_http_per_address=2)
+    async with open_port(gateway=limits, trusted_proxies=("127.0.0.1",)) as port:
+        port.http._metrics = lambda: b"x" * 2**24
+        greedy = [await hold(port, X_Forwarded_For=address) for address in ("2001:db8::1", "2001:db8::2")]
+        await eventually(lambda: port.counters.http_connections == 2)
+        refused = await ask(port, request("GET", "/", X_Forwarded_For="2001:db8::3"))
+        assert (refused.status, refused.json["code"]) == (503, "overloaded"), "an IPv6 client has a whole /64"
+        assert port.counters.http_refused == 1
+        assert (await ask(port, request("GET", "/", X_Forwarded_For="198.51.100.7"))).status == 404
+        assert (await ask(port, event(X_Forwarded_For="2001:db8::3"))).status == 202, "a key vouches for its bearer"
+        for client in greedy:
+            client.writer.transport.abort()
+        await eventually(lambda: port.counters.http_connections == 0)
+        assert (await ask(port, request("GET", "/", X_Forwarded_For="2001:db8::3"))).status == 404
+        assert len(port.http._callers) == 0, "addresses are forgotten with their last connection"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("POST", "/api/events/a", {}, 401),
+        ("POST", "/api/events/a", {"X_API_Key": "wrong"}, 403),
+        ("POST", "/nothing", {}, 404),
+        ("GET", "/metrics", {}, 200),
+        ("GET", "/healthz", {}, 200),
+    ],
+)
+async def test_who_has_no_key_gets_its_answer_and_is_not_waited_for(
+    method: str, path: str, headers: dict[str, str], status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "LINGER", 3600.0)
+    async with open_port() as port:
+        response = await ask(port, request(method, path, Content_Length="100000", **headers))
+        assert response.status == status
+        await eventually(lambda: port.counters.http_connections == 0)
 
 
 async def test_a_client_that_never_reads_its_answer_is_dropped() -> None:
