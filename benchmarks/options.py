@@ -4,7 +4,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-FIGURES = ("fanout", "busy", "memory", "frames", "events", "latency")
+FIGURES = ("fanout", "busy", "memory", "frames", "events", "history", "latency")
 PEERS = ("penstock", "penstock-up", "nchan", "bare")
 
 

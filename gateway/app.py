@@ -17,7 +17,7 @@ from gateway.downlink import Downlink
 from gateway.drain import drain
 from gateway.events import EventDoor
 from gateway.fanout import Fanout
-from gateway.flood import FloodLimits
+from gateway.flood import FRAME_BYTES, FloodLimits
 from gateway.healing import SESSION as HEALER_SESSION
 from gateway.healing import Healer
 from gateway.origins import Origins
@@ -72,6 +72,7 @@ class Gateway:
             admission,
             self._wheel,
             self.counters,
+            max_bytes=limits.max_frame_bytes,
         )
         self._reception = Reception(
             self.boot_id,
@@ -82,7 +83,7 @@ class Gateway:
             TrustedProxies(settings.trusted_proxies),
             self.counters,
             _session_limits(settings),
-            ConnectionLimits(limits.max_frame_bytes, limits.outbox_bytes),
+            ConnectionLimits(min(limits.max_early_frame_bytes, limits.max_frame_bytes), limits.outbox_bytes),
         )
         self._degradation = Degradation(lambda: self._reception.connections, self._fanout, self.counters)
         self._downlink = Downlink(
@@ -167,7 +168,10 @@ class Gateway:
 def _session_limits(settings: GatewaySettings) -> SessionLimits:
     limits = settings.gateway
     return SessionLimits(
-        flood=FloodLimits(limits.frame_rate, limits.frame_burst, limits.flood_tolerance),
+        # What the bytes of the largest message cost does not count as frames.
+        flood=FloodLimits(
+            limits.frame_rate, limits.frame_burst + limits.max_frame_bytes // FRAME_BYTES, limits.flood_tolerance
+        ),
         max_subscriptions=limits.max_subscriptions,
         max_pending=limits.max_pending_requests,
         request_timeout=limits.request_timeout,

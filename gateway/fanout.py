@@ -11,11 +11,11 @@ import asyncio
 from collections.abc import Collection, Hashable, Sequence
 from typing import NamedTuple, Protocol
 
+from gateway.backlog import Sheddable
 from gateway.catchup import Joining
 from gateway.codecs import Dialect
 from gateway.counters import Counters
 from gateway.logs import Missed, Step
-from gateway.outbox import Sheddable
 from gateway.subscriptions import Subscriptions
 from shared.clock import monotonic
 from shared.envelopes import Entry, Slow
@@ -118,7 +118,9 @@ class Fanout:
 
     def _encode(self, entry: Entry, dialect: Dialect) -> bytes:
         data = dialect.message(entry)
-        return data if entry.slow is Slow.DISCONNECT else Sheddable.of(data, entry.topic, entry.slow)
+        if entry.slow is Slow.DISCONNECT:
+            return data
+        return Sheddable.of(data, entry.topic, entry.slow, entry.epoch, entry.offset)
 
     def _hold(self, entry: Step, live: Collection[Receiver]) -> bool:
         held = False

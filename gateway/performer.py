@@ -46,7 +46,7 @@ CLOSE_TIMEOUT = 5.0
 
 
 class Performer:
-    """The hands of every session of a gateway."""
+    """The hands of every session of a gateway. `max_bytes` is the largest message of a client that is known."""
 
     def __init__(
         self,
@@ -58,6 +58,8 @@ class Performer:
         admission: Admission,
         wheel: Wheel,
         counters: Counters,
+        *,
+        max_bytes: int,
     ) -> None:
         self._fanout = fanout
         self._healer = healer
@@ -69,6 +71,7 @@ class Performer:
         self._admission = admission
         self._wheel = wheel
         self._counters = counters
+        self._max_bytes = max_bytes
 
     def perform(self, connection: Connection, effects: Iterable[Effect]) -> None:
         """Do `effects` for `connection`, in their order; after an `End` nothing more is done."""
@@ -167,6 +170,7 @@ class Performer:
         if self._admission.identify(user):
             self._counters.sessions += 1
             connection.identified = True
+            connection.allow(self._max_bytes)
             return True
         reason = f"too many connections of user {user}"
         self.end(connection, CloseCode.TOO_MANY_CONNECTIONS, reason)

@@ -12,11 +12,12 @@ from itertools import count
 from gateway import journal
 from gateway.addresses import TrustedProxies
 from gateway.admission import Admission, Verdict
+from gateway.backlog import CAUSE as DROPPED
+from gateway.backlog import Shed
 from gateway.codecs import BadFrame, Dialect
 from gateway.counters import Counters
 from gateway.effects import Effect
 from gateway.origins import Origins
-from gateway.outbox import Verdict as Shed
 from gateway.performer import CLOSE_TIMEOUT, Performer
 from gateway.session import Session, SessionLimits
 from gateway.transports.handshake import PATH, Handshake, Upgrade
@@ -36,9 +37,9 @@ MAX_FAREWELLS = 256
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """Bytes: the largest message of a client, and the outbox."""
+    """Bytes: the largest message of a client that is not authenticated yet, and the outbox."""
 
-    max_bytes: int
+    max_early_bytes: int
     outbox_bound: int
 
 
@@ -163,6 +164,12 @@ class Reception:
         else:
             self._tell(connection, connection.session.refuse, bad.reason, bad.id)
 
+    def large(self, connection: Connection, size: int) -> bool:
+        """Say whether a large message may be read."""
+        effects = connection.session.weigh(size, monotonic())
+        self._performer.perform(connection, effects)
+        return not effects
+
     def sign_of_life(self, connection: Connection) -> None:
         """Take a control frame or a fragment."""
         self._tell(connection, connection.session.hear)
@@ -189,12 +196,12 @@ class Reception:
         """Take that a client is too slow; whoever is delivering just now must not find its lists changed."""
         self._loop.call_soon(self._performer.end, connection, CloseCode.SLOW, "too slow: messages would have been lost")
 
-    def shed(self, verdict: Shed, messages: int) -> None:
+    def shed(self, shed: Shed) -> None:
         """Count what was left out for a slow client."""
-        if verdict is Shed.DROPPED:
-            self._counters.dropped += messages
-        else:
-            self._counters.conflated += messages
+        self._counters.dropped += shed.dropped
+        self._counters.conflated += shed.conflated
+        if shed.gaps:
+            self._counters.gaps[DROPPED] += shed.gaps
 
     def lost(self, connection: Connection) -> None:
         """Forget a connection."""
@@ -239,7 +246,7 @@ class Reception:
             session,
             dialect,
             self,
-            max_bytes=self._limits.max_bytes,
+            max_bytes=self._limits.max_early_bytes,
             outbox_bound=self._limits.outbox_bound,
         )
         connection.admitted = admitted

@@ -9,10 +9,11 @@ from msgspec import UNSET, UnsetType
 
 from gateway.early import Early
 from gateway.effects import Count, Effect, End, Send
+from gateway.flood import FRAME_BYTES
 from gateway.states import State
 from shared import frames
 from shared.codes import CloseCode, ErrorCode, may_come_back
-from shared.topics import has_wildcard, is_pattern
+from shared.topics import has_wildcard, is_pattern, is_topic
 
 T = TypeVar("T")
 
@@ -53,6 +54,34 @@ def out_of_place(frame: frames.AnyClientFrame, state: State) -> Send:
         return error(frame.id, ErrorCode.CONFLICT, "connect was sent already; to change the token use refresh")
     request = None if isinstance(frame, frames.Pong) else frame.id
     return error(request, ErrorCode.UNAUTHENTICATED, f"send connect first (now {state.value})")
+
+
+def misnamed(frame: Early) -> Send | None:
+    """Return the answer to a frame that names what can be no topic or pattern; None where nothing is wrong."""
+    match frame:
+        case frames.Publish() | frames.History() if not is_topic(frame.topic):
+            return error(frame.id, ErrorCode.BAD_REQUEST, not_a_topic(frame.topic))
+        case frames.Subscribe() if not is_pattern(frame.topic):
+            return error(frame.id, ErrorCode.BAD_REQUEST, f"not a topic or pattern: {frame.topic[:QUOTED]!r}")
+        case frames.Subscribe() if frame.tail and has_wildcard(frame.topic):
+            return error(frame.id, ErrorCode.BAD_REQUEST, f"tail needs one topic, and {frame.topic} is a pattern")
+        case frames.Unsubscribe() if not is_pattern(frame.topic):
+            return not_subscribed(frame)
+    return None
+
+
+def not_subscribed(frame: frames.Unsubscribe) -> Send:
+    """Return the answer to the end of a subscription that is not there."""
+    return error(frame.id, ErrorCode.NOT_FOUND, f"not subscribed to {frame.topic[:QUOTED]!r}")
+
+
+def flooded(frame: frames.AnyClientFrame | None, rate: float, wait: float) -> list[Effect]:
+    """Return the answer to a frame that came too fast, or to a message that was not even read."""
+    request = None if frame is None or isinstance(frame, frames.Pong) else frame.id
+    reason = f"more than {rate:g} frames a second"
+    if frame is None:
+        reason += f", as which {FRAME_BYTES} bytes of a large message count; it was not read"
+    return [error(request, ErrorCode.RATE_LIMITED, reason, wait), Count("rate_limited")]
 
 
 def not_a_topic(text: str) -> str:

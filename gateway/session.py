@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from gateway import subscribing
 from gateway.catchup import Joining
-from gateway.early import Early, EarlyFrames
+from gateway.early import Early, EarlyFrames, room
 from gateway.effects import (
     Ask,
     Count,
@@ -23,14 +23,16 @@ from gateway.effects import (
     SendHistory,
     TakeEarly,
 )
-from gateway.flood import FloodGuard, FloodLimits
+from gateway.flood import FRAME_BYTES, FloodGuard, FloodLimits
 from gateway.pending import Asked, Pending
 from gateway.refusals import (
     close_code,
     ended,
     error,
+    flooded,
     given,
-    not_a_topic,
+    misnamed,
+    not_subscribed,
     out_of_place,
     too_many,
     unanswered,
@@ -38,7 +40,10 @@ from gateway.refusals import (
 from gateway.states import Event, IllegalTransition, State, after
 from shared import envelopes, frames
 from shared.codes import CloseCode, ErrorCode
-from shared.topics import has_wildcard, is_pattern, is_topic
+from shared.topics import has_wildcard
+
+EARLY_SPARE = 32
+"""Tokens that a client has, before it is let in, besides those for its `connect` and its subscriptions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,11 @@ class SessionLimits:
     connect_timeout: float
     heartbeat: float
     heartbeat_grace: float
+
+    @property
+    def withheld(self) -> int:
+        """Return how many tokens of the burst a client has to be let in for."""
+        return max(0, self.flood.burst - (self.max_subscriptions + 1 + EARLY_SPARE))
 
 
 class Session:
@@ -117,7 +127,7 @@ class Session:
         self._bearer = bearer
         self._early: EarlyFrames | None = None
         self._encoding = encoding
-        self._flood = FloodGuard(limits.flood, now)
+        self._flood = FloodGuard(limits.flood, now, limits.withheld)
         self._heard = now
         self._pinged = now
         self._ids: set[int] = set()
@@ -147,6 +157,9 @@ class Session:
             return [unanswered(frame)]
         if isinstance(frame, frames.Connect):
             return self._connect(frame, now)
+        refusal = misnamed(frame)
+        if refusal is not None:
+            return [refusal]
         if self.state is State.AUTHENTICATING or self._must_wait_for_refresh(frame):
             return self._hold(frame)
         return self._take(frame)
@@ -169,6 +182,16 @@ class Session:
         if self._flood.take(self._limits.flood, now) and self._flood.is_flooding(self._limits.flood):
             return [Count("floods"), End(CloseCode.FLOODING, "too many frames")]
         return []
+
+    def weigh(self, size: int, now: float) -> list[Effect]:
+        """Count a message of so many bytes, before it is read; where anything is returned it must not be."""
+        if self.state is State.ENDED:
+            return []
+        self._heard = now
+        cost = size / FRAME_BYTES
+        # Whom nobody knows has no reason to send much; whoever is known may have pressed on a little.
+        wait = self._flood.take(self._limits.flood, now, cost, cost if self.grant is None else 1.0)
+        return self._refuse_flood(None, wait) if wait else []
 
     def refuse(self, reason: str, request: int | None, now: float) -> list[Effect]:
         """Answer a frame that could be told apart from its neighbours, but not understood."""
@@ -264,7 +287,7 @@ class Session:
     def _hold(self, frame: Early) -> list[Effect]:
         if self._early is None:
             self._early = EarlyFrames()
-        if self._early.hold(frame, self._limits.max_pending):
+        if self._early.hold(frame, self._limits.max_pending, room(self._limits.max_subscriptions)):
             return []
         return too_many(frame, "too much came before the token was checked")
 
@@ -288,8 +311,6 @@ class Session:
                 return [Ask(self.name, refresh, self.grant)]
 
     def _publish(self, frame: frames.Publish) -> list[Effect]:
-        if not is_topic(frame.topic):
-            return [error(frame.id, ErrorCode.BAD_REQUEST, not_a_topic(frame.topic))]
         number = self._await(Pending(Asked.PUBLISH, frame.id))
         request = envelopes.PublishRequest(
             self.number, number, 0, frame.topic, bytes(frame.data), self._encoding, frame.key
@@ -298,15 +319,11 @@ class Session:
 
     def _subscribe(self, frame: frames.Subscribe) -> list[Effect]:
         topic = frame.topic
-        if not is_pattern(topic):
-            return [error(frame.id, ErrorCode.BAD_REQUEST, f"not a topic or pattern: {topic[:80]!r}")]
         if topic in self.topics:
             return [error(frame.id, ErrorCode.CONFLICT, f"already subscribed to {topic}")]
         if len(self.topics) >= self._limits.max_subscriptions:
             reason = f"a connection may have {self._limits.max_subscriptions} subscriptions"
             return [error(frame.id, ErrorCode.FORBIDDEN, reason), Count("too_many_subscriptions")]
-        if frame.tail and has_wildcard(topic):
-            return [error(frame.id, ErrorCode.BAD_REQUEST, f"tail needs one topic, and {topic} is a pattern")]
         joining = self.topics[topic] = Joining()
         number = self._await(Pending(Asked.SUBSCRIBE, frame.id, topic, joining, frame.from_, frame.tail or 0))
         request = envelopes.SubscribeRequest(self.number, number, 0, topic, frame.from_ is not None)
@@ -314,8 +331,6 @@ class Session:
         return [Join(topic, joining, Ask(topic, request, self.grant), at)]
 
     def _history(self, frame: frames.History) -> list[Effect]:
-        if not is_topic(frame.topic):
-            return [error(frame.id, ErrorCode.BAD_REQUEST, not_a_topic(frame.topic))]
         number = self._await(Pending(Asked.HISTORY, frame.id))
         request = envelopes.HistoryRequest(
             self.number, number, 0, frame.topic, frame.limit, frame.before, frame.after
@@ -324,11 +339,12 @@ class Session:
 
     def _unsubscribe(self, frame: frames.Unsubscribe) -> list[Effect]:
         if frame.topic not in self.topics:
-            return [error(frame.id, ErrorCode.NOT_FOUND, f"not subscribed to {frame.topic[:80]!r}")]
+            return [not_subscribed(frame)]
         return [Leave(frame.topic, self.topics.pop(frame.topic)), Send(frames.Ok(frame.id))]
 
     def _granted(self, reply: envelopes.Granted, request: int, now: float) -> list[Effect]:
         self.state = after(self.state, Event.GRANTED)
+        self._flood.give(self._limits.withheld)
         self.user, self.grant, self.jti = reply.user, reply.grant, reply.jti
         self.expires = now + reply.expires_in
         self._set_deadline()
@@ -364,12 +380,10 @@ class Session:
             effects += self._resume()
         return effects
 
-    def _refuse_flood(self, frame: frames.AnyClientFrame, wait: float) -> list[Effect]:
+    def _refuse_flood(self, frame: frames.AnyClientFrame | None, wait: float) -> list[Effect]:
         if self._flood.is_flooding(self._limits.flood):
             return [Count("floods"), End(CloseCode.FLOODING, "too many frames")]
-        reason = f"more than {self._limits.flood.rate:g} frames a second"
-        request = None if isinstance(frame, frames.Pong) else frame.id
-        return [error(request, ErrorCode.RATE_LIMITED, reason, wait), Count("rate_limited")]
+        return flooded(frame, self._limits.flood.rate, wait)
 
     def _set_deadline(self) -> None:
         ping_or_pong = self.next_ping

@@ -95,6 +95,13 @@ class Limits(BaseModel):
         le=1024 * KIB,
         description="Bytes of one WebSocket message of a client; a larger one closes the connection with 4107.",
     )
+    max_early_frame_bytes: int = Field(
+        default=32 * KIB,
+        ge=10 * KIB,
+        le=1024 * KIB,
+        description="The same for a client that is not authenticated yet: room for a token and 128 subscriptions. "
+        "Never more than max_frame_bytes.",
+    )
     outbox_bytes: int = Field(
         default=256 * KIB,
         ge=16 * KIB,
@@ -126,7 +133,8 @@ class Limits(BaseModel):
         default=100.0,
         gt=0,
         le=100_000,
-        description="Frames a second of one client; further ones are refused with rate_limited.",
+        description="Frames a second of one client, each 4 KiB of a larger message counted as one; further ones are "
+        "refused with rate_limited.",
     )
     frame_burst: int = Field(
         default=256, ge=1, le=100_000, description="Frames at once of one client, before frame_rate counts."

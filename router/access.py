@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from shared.topics import covers, matches
+from shared.topics import any_covers, matches
 
 CACHED_DECISIONS = 65_536
 """Decisions that are remembered, of each kind; the longest unused are taken anew."""
@@ -26,4 +26,4 @@ def may_subscribe(rights: tuple[str, ...], wanted: str) -> bool:
 
     Rights are not added up: ``a`` and ``b`` together do not cover a pattern of which each covers a half.
     """
-    return any(covers(right, wanted) for right in rights)
+    return any_covers(rights, wanted)

@@ -32,6 +32,7 @@ class Counters:
     retries: int = 0
     store_losses: int = 0
     limited_alone: int = 0
+    unsendable: int = 0
     dropped_stale: int = 0
     dead_rejected: int = 0
     dead_lost: int = 0
@@ -59,6 +60,7 @@ ROUTER: Catalogue = {
     "retries": counter("Attempts to deliver, answer or reach the store that had to be made again."),
     "store_losses": counter("Times the store went away."),
     "limited_alone": counter("Publishes whose rates this router checked alone, since the store was away."),
+    "unsendable": counter("Deliveries and answers that were lost because no bus can carry them."),
     "dropped_stale": counter("Messages let go because their connection was lost; they come again."),
     "dead_rejected": counter("Messages left to the broker's dead-lettering because penstock.dead took no more."),
     "dead_lost": counter("Unreadable parts of batches that were lost because penstock.dead took no more."),

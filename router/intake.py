@@ -23,7 +23,8 @@ from router.inquiries import Logs
 from router.outlet import Outlet, Stale
 from router.parking import Parking
 from router.pipeline import NOTHING_READ, Pipeline
-from router.plan import Deeds, Plan
+from router.plan import DeadLetter, Deeds, Plan
+from router.refusals import failed_on
 from router.storage import Storage
 from shared.bus.port import Bus, BusState, Received, Source
 from shared.bus.port import Intake as Consumption
@@ -160,20 +161,54 @@ class Intake:
         self._turn_began = self._losses
         held: list[Received] = []
         try:
-            deeds = await self._decide(turn)
-            if self._is_stale():
-                raise Stale
-            await self._perform(deeds, turn, consumption)
-            held = self._hold(deeds.held, source)
+            held = self._hold(await self._work(turn, consumption), source)
         except Stale:
             self._count_stale(len(turn))
-        except Exception as fault:  # ours; the queues' delivery limit ends it, if it comes each time
-            self._count_faults([fault])
-            for received in turn:
-                consumption.reject(received, requeue=True)
         self._in_turn = []
         self._counters.held = len(self._held)
         self._counters.in_hand -= len(turn) - len(held)
+
+    async def _work(self, turn: Sequence[Received], consumption: Consumption) -> list[Received]:
+        """Do all that follows from `turn`, and return what of it is to be held.
+
+        Where we fail on it, each message is done by itself, and only the one that we fail on again is dead.
+        """
+        if self._is_stale():
+            raise Stale
+        try:
+            deeds = await self._decide(turn)
+        except Exception as fault:
+            self._count_faults([fault])
+            if len(turn) == 1:
+                await self._bury(turn[0], consumption)
+                return []
+            held: list[Received] = []
+            for received in turn:
+                received.redelivered = True  # whatever comes of it may have been done before we failed
+                held += await self._work([received], consumption)
+            return held
+        if self._is_stale():
+            raise Stale
+        try:
+            await self._perform(deeds, turn, consumption)
+        except Stale:
+            raise
+        except Exception as fault:  # its deliveries are out: it must not be done again, and is kept
+            self._count_faults([fault])
+            for received in turn:
+                consumption.reject(received, requeue=False)
+            return []
+        return deeds.held
+
+    async def _bury(self, received: Received, consumption: Consumption) -> None:
+        """Have a message be dead on which we fail."""
+        why = failed_on("this message")
+        letter = DeadLetter(received, why.reason, why.detail)
+        self._count_dead([letter])
+        if await self._outlet.bury([letter], self._is_stale):
+            consumption.reject(received, requeue=False)
+        else:
+            consumption.ack(received)
 
     def _take(self, source: deque[Received]) -> list[Received]:
         """Take the first of `source`: at most `MAX_ITEMS` messages and `MAX_BYTES` bytes, or a larger one alone."""
@@ -222,8 +257,7 @@ class Intake:
             counters.denied.update(denial.refusal.code.value for denial in plan.denials)
             journal.denied(plan.denials)
         if plan.dead:
-            counters.dead.update(letter.reason.value for letter in plan.dead)
-            journal.buried(plan.dead)
+            self._count_dead(plan.dead)
         if plan.faults:
             self._count_faults(plan.faults)
         return deeds
@@ -233,7 +267,8 @@ class Intake:
         await self._outlet.send(deeds.replies, self._is_stale)
         rejected = {received.tag for received in await self._outlet.bury(deeds.dead, self._is_stale)}
         held = {received.tag for received in deeds.held}
-        one_by_one = bool(held or self._held)  # an acknowledgement of all before would take what is held along
+        # An acknowledgement of all before would take along what is held.
+        one_by_one = bool(held or self._held) or len(turn) == 1
         done = None
         for received in turn:
             if received.tag in rejected:
@@ -269,6 +304,10 @@ class Intake:
     def _count_stale(self, messages: int) -> None:
         self._counters.dropped_stale += messages
         journal.stale(messages)
+
+    def _count_dead(self, letters: Sequence[DeadLetter]) -> None:
+        self._counters.dead.update(letter.reason.value for letter in letters)
+        journal.buried(letters)
 
     def _count_faults(self, faults: Sequence[Exception]) -> None:
         self._counters.faults += len(faults)

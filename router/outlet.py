@@ -11,6 +11,7 @@ from router import deadletters, journal
 from router.counters import Counters
 from router.plan import DeadLetter, Outgoing
 from shared.backoff import full_jitter
+from shared.bus.confirms import fail
 from shared.bus.port import Bus, BusState, Received
 from shared.clock import wall
 from shared.errors import BusAway, BusBlocked, BusError
@@ -42,13 +43,16 @@ class Outlet:
         """Publish `messages` in their order, and return when all are confirmed.
 
         What the broker did not take is published again, still in its order. A refusal of some among others can only
-        come from a gateway's queue that is going away, so nobody sees the others overtake them.
+        come from a gateway's queue that is going away, so nobody sees the others overtake them. One that no bus can
+        carry is lost, told and counted, and costs the others nothing.
         """
         attempt = 0
         while messages:
-            confirms = [self._publish(each) for each in messages]
+            confirms = [self._try(each) for each in messages]
             missing, reason = [], None
             for message, confirm in zip(messages, confirms, strict=True):
+                if confirm is None:
+                    continue
                 try:
                     await confirm
                 except BusError as error:
@@ -61,11 +65,11 @@ class Outlet:
     async def bury(self, letters: Sequence[DeadLetter], is_stale: Callable[[], bool]) -> list[Received]:
         """Publish dead letters; return the messages that are to be left to the broker's own dead-lettering.
 
-        These are the ones whose letters ``penstock.dead`` does not take, for it is full, say. A part of a batch cannot
-        be left to the broker, as the batch's other parts are done: it is lost, told and counted.
+        These are the ones whose letters ``penstock.dead`` does not take, for it is full, say, or no bus can carry. A
+        part of a batch cannot be left to the broker, as the batch's other parts are done: it is lost, told and counted.
         """
         rejected = []
-        confirms = [(letter, self._publish(self._letter(letter))) for letter in letters]
+        confirms = [(letter, self._send_letter(letter)) for letter in letters]
         for letter, confirm in confirms:
             attempt = 0
             while True:
@@ -74,7 +78,7 @@ class Outlet:
                 except (BusAway, BusBlocked) as reason:
                     await self.pause("a dead letter", reason, attempt, is_stale)
                     attempt += 1
-                    confirm = self._publish(self._letter(letter))
+                    confirm = self._send_letter(letter)
                     continue
                 except BusError as reason:
                     journal.dead_refused(letter, reason)
@@ -100,8 +104,24 @@ class Outlet:
     def _publish(self, outgoing: Outgoing) -> Future[None]:
         return self._bus.publish(outgoing.exchange, outgoing.routing_key, outgoing.message)
 
-    def _letter(self, letter: DeadLetter) -> Outgoing:
-        return deadletters.outgoing(letter, self._router_id, wall())
+    def _try(self, outgoing: Outgoing) -> Future[None] | None:
+        """Publish, or return None where `outgoing` cannot even be written down."""
+        try:
+            return self._publish(outgoing)
+        except Exception as fault:  # as a gateway's name that is too long for a routing key
+            self._counters.unsendable += 1
+            journal.failed([fault])
+            return None
+
+    def _send_letter(self, letter: DeadLetter) -> Future[None]:
+        try:
+            return self._publish(deadletters.outgoing(letter, self._router_id, wall()))
+        except Exception as fault:
+            self._counters.faults += 1
+            journal.failed([fault])
+            failed: Future[None] = asyncio.get_running_loop().create_future()
+            fail(failed, BusError(f"no letter could be made of it ({type(fault).__name__})"))
+            return failed
 
     def _follow(self, state: BusState, cause: str) -> None:
         if state is BusState.READY:

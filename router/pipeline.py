@@ -19,7 +19,7 @@ from router.history import entry_at, first_of, in_order
 from router.inquiries import Inquiries, Logs, since
 from router.plan import Asker, Deeds, Inquiry, Parked, Plan, Publication
 from router.reading import read_batch
-from router.refusals import DeadReason, Refusal, Unprocessable, internal, store_away, too_fast
+from router.refusals import DeadReason, Refusal, Unprocessable, failed_on, internal, store_away, too_fast
 from router.requests import Requests
 from router.routing import Deliveries, replies_to
 from shared.bus.port import Received
@@ -49,7 +49,7 @@ class Pipeline:
                 plan.bury(received, why)
             except Exception as fault:
                 plan.faults.append(fault)
-                plan.bury(received, _failed_on("this message"))
+                plan.bury(received, failed_on("this message"))
         return plan
 
     def since(self, plan: Plan) -> float | None:
@@ -205,8 +205,4 @@ class Pipeline:
         if publication.asker is not None:
             plan.refuse(publication.asker, publication, internal())
         elif publication.origin is not None:
-            plan.bury(publication.origin, _failed_on("this event"))
-
-
-def _failed_on(what: str) -> Unprocessable:
-    return Unprocessable(DeadReason.INTERNAL, f"the router failed on {what}; its log says how")
+            plan.bury(publication.origin, failed_on("this event"))

@@ -138,3 +138,8 @@ def not_one_topic(text: str) -> Refusal:
 def internal() -> Refusal:
     """Return the refusal of a request that a fault of ours kept from being done."""
     return Refusal(ErrorCode.INTERNAL, "the router failed on this request; it was logged")
+
+
+def failed_on(what: str) -> Unprocessable:
+    """Say that we failed, and nobody else did."""
+    return Unprocessable(DeadReason.INTERNAL, f"the router failed on {what}; its log says how")

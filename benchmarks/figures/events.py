@@ -43,10 +43,12 @@ def measure(bench: Bench) -> Report:
     return report
 
 
-def burst(penstock: Penstock, generator: Generator, events: int, size: int) -> Window:
+def burst(
+    penstock: Penstock, generator: Generator, events: int, size: int, topics: str = "bench.events.{}"
+) -> Window:
     """Publish `events` as fast as it goes; the window ends when the last one reached the one client."""
     command = [sys.executable, "-m", "benchmarks.load.emit", "--url", penstock.broker.amqp_url]
-    command += ["--topic", "bench.events.{}", "--topics", str(TOPICS), "--count", str(events), "--size", str(size)]
+    command += ["--topic", topics, "--topics", str(TOPICS), "--count", str(events), "--size", str(size)]
     generator.start()
     before, began = roles_cpu(penstock, generator), time.monotonic()
     publisher = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)

@@ -34,6 +34,10 @@ frame_burst = 100000
 max_pending_requests = 10000
 
 [[topics]]
+match = "bench.plain.#"
+history = 0
+
+[[topics]]
 match = "bench.#"
 publish_rate = 1000000
 publish_burst = 1000000

@@ -15,8 +15,10 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
+from gateway.backlog import Shed
 from gateway.codecs import BadFrame, Dialect
-from gateway.outbox import Outbox, Verdict
+from gateway.flood import FRAME_BYTES
+from gateway.outbox import Outbox
 from gateway.session import Session
 from shared.codes import CloseCode
 from shared.frames import AnyClientFrame
@@ -26,6 +28,9 @@ MAX_REASON = 120
 
 ABNORMAL = 1006
 """What stands for a close code where none came (RFC 6455, section 7.4.1)."""
+
+MAX_AFTER_CLOSE = 256 * 1024
+"""Bytes that are read, and thrown away, of a client that has been sent its close frame; then it is cut off."""
 
 _TRANSLATED = {
     1002: CloseCode.BAD_FRAME,
@@ -46,8 +51,15 @@ class FrameProtocol(ServerProtocol):
     A new object, so that the request's headers and the handshake's parser do not stay in memory for its whole life.
     """
 
+    late = 0
+    """Bytes that came after our side had ended."""
+
     def __init__(self, max_bytes: int) -> None:
         super().__init__(state=OPEN, max_size=max_bytes, logger=_quiet)
+
+    def allow(self, max_bytes: int) -> None:
+        """Take messages of so many bytes from now on."""
+        self.max_message_size = max_bytes
 
     def fail(self, code: int, reason: str = "") -> None:
         """Close with our own codes; only the network's failure (1006) stays what it is."""
@@ -62,6 +74,9 @@ class Events(Protocol):
 
     def bad_frame(self, connection: Connection, bad: BadFrame) -> None:
         """Something came that is none."""
+
+    def large(self, connection: Connection, size: int) -> bool:
+        """A message of so many bytes came, `FRAME_BYTES` at least; say whether it may be read."""
 
     def sign_of_life(self, connection: Connection) -> None:
         """A control frame or a fragment came."""
@@ -81,8 +96,8 @@ class Events(Protocol):
     def lost(self, connection: Connection) -> None:
         """The socket is gone."""
 
-    def shed(self, verdict: Verdict, messages: int) -> None:
-        """So many messages for a slow client were left out."""
+    def shed(self, shed: Shed) -> None:
+        """Messages for a slow client were left out."""
 
 
 class Connection(asyncio.Protocol):
@@ -143,6 +158,11 @@ class Connection(asyncio.Protocol):
 
     def _receive(self, data: bytes) -> None:
         protocol = self._protocol
+        if self._closing:
+            protocol.late += len(data)
+            if protocol.late > MAX_AFTER_CLOSE:
+                self.abort()
+                return
         protocol.receive_data(data)
         for event in protocol.events_received():
             if self._closing:
@@ -177,6 +197,8 @@ class Connection(asyncio.Protocol):
         """The socket has room again."""
         self._stalled = False
         self.flush()
+        if self._protocol.writes:
+            self._write_control()
 
     # What the gateway asks.
 
@@ -195,12 +217,10 @@ class Connection(asyncio.Protocol):
             outbox.chunks.append(chunk)
             outbox.size = len(chunk)
             return True
-        wanted = len(outbox.chunks) + 1
-        verdict = outbox.push(chunk, self._outbox_bound, stalled=self._stalled)
-        if verdict is not Verdict.KEPT:
-            if verdict is not Verdict.FULL:
-                self._events.shed(verdict, wanted - len(outbox.chunks))
-            else:
+        shed = outbox.push(chunk, self._outbox_bound, self._stalled, self.dialect)
+        if shed is not None:
+            self._events.shed(shed)
+            if shed.full:
                 self._events.overflow(self)
         return False
 
@@ -211,6 +231,10 @@ class Connection(asyncio.Protocol):
         if self._when_written is not None and not self._stalled:
             then, self._when_written = self._when_written, None
             then()
+
+    def allow(self, max_bytes: int) -> None:
+        """Take messages of so many bytes from now on; `max_bytes` at the beginning is for those whom nobody knows."""
+        self._protocol.allow(max_bytes)
 
     def has_room(self, most: int) -> bool:
         """Say whether fewer than `most` bytes wait and the socket takes more."""
@@ -272,6 +296,8 @@ class Connection(asyncio.Protocol):
                 self, BadFrame(f"{self.dialect.subprotocol} speaks in {expected} frames", fatal=True)
             )
             return
+        if len(payload) >= FRAME_BYTES and not self._events.large(self, len(payload)):
+            return
         for frame in self.dialect.decode(payload):
             if self._closing:
                 return
@@ -283,6 +309,10 @@ class Connection(asyncio.Protocol):
     def _write_control(self) -> None:
         """Write the library's own frames, behind what waits; an empty one is the end of our side."""
         self.flush()
+        if self._stalled and self._protocol.state is OPEN:
+            # These are pongs, and the client does not read: only the last one is kept (RFC 6455, section 5.5.3).
+            del self._protocol.writes[:-1]
+            return
         for data in self._protocol.data_to_send():
             if data:
                 self._transport.write(data)

@@ -20,7 +20,10 @@ from shared.errors import BusBlocked, BusError, ConfirmTimeout, PublishRefused, 
 
 @dataclass(eq=False, slots=True)
 class Publication:
-    """A message on its way. `name` is its correlation id where it is mandatory."""
+    """A message on its way. `name` is its correlation id where it is mandatory.
+
+    `done` says that its outcome is known. The future does not: whoever waits for it may have cancelled it.
+    """
 
     future: Future[None]
     deadline: float
@@ -28,6 +31,7 @@ class Publication:
     routing_key: str
     message: Message
     name: str | None
+    done: bool = False
 
 
 class Publisher:
@@ -130,25 +134,25 @@ class Publisher:
         self._unconfirmed.add(publication)
 
     def _settle(self, publication: Publication, taken: bool) -> None:
-        future = publication.future
-        if future.done() and not future.cancelled():
+        if publication.done:
             return  # returned before it was confirmed
         if not taken:
             self._fail(publication, PublishRefused("the broker refused the message: a queue on its way is full"))
             return
         self._done(publication)
         self._counters.confirmed += 1
-        if not future.cancelled():
-            future.set_result(None)
+        if not publication.future.cancelled():
+            publication.future.set_result(None)
 
     def _fail(self, publication: Publication, error: BusError) -> None:
-        if publication.future.done() and not publication.future.cancelled():
+        if publication.done:
             return
         self._done(publication)
         self._counters.count_failure(error)
         fail(publication.future, error)
 
     def _done(self, publication: Publication) -> None:
+        publication.done = True
         self._bytes -= len(publication.message.body)
         if publication.name is not None:
             self._mandatory.pop(publication.name, None)

@@ -8,6 +8,9 @@ from hashlib import blake2b
 from shared.bus.topology import Binding, Exchange, ExchangeKind
 from shared.trie import PatternTrie
 
+MAX_WORDS = 256
+"""In a routing key, which has at most 255 bytes."""
+
 
 class MemoryExchange:
     """Bindings of one exchange. A target is the name of a queue, or of an exchange with True beside it."""
@@ -15,7 +18,7 @@ class MemoryExchange:
     def __init__(self, shape: Exchange) -> None:
         self.shape = shape
         self.bindings: dict[Binding, None] = {}
-        self._patterns: PatternTrie[tuple[str, bool]] = PatternTrie()
+        self._patterns: PatternTrie[tuple[str, bool]] = PatternTrie(MAX_WORDS)
         self._keys: dict[str, dict[tuple[str, bool], None]] = {}
         self._buckets: list[tuple[str, bool]] = []
 
@@ -43,7 +46,7 @@ class MemoryExchange:
 
     def _index(self) -> None:
         # Made anew at each change: bindings are few, and change rarely against the messages that ask for them.
-        self._patterns, self._keys, self._buckets = PatternTrie(), {}, []
+        self._patterns, self._keys, self._buckets = PatternTrie(MAX_WORDS), {}, []
         for binding in self.bindings:
             target = (binding.destination, binding.to_exchange)
             match self.shape.kind:

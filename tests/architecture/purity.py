@@ -21,6 +21,7 @@ ROOMS = (
     "gateway/effects.py",
     "gateway/subscriptions.py",
     "gateway/catchup.py",
+    "gateway/backlog.py",
     "gateway/outbox.py",
     "router/pipeline.py",
     "router/access.py",

@@ -78,6 +78,8 @@ class Edge:
 
     def flush(self) -> None: ...
 
+    def allow(self, max_bytes: int) -> None: ...
+
     def pause_reading(self) -> None: ...
 
     def resume_reading(self) -> None: ...
@@ -160,7 +162,7 @@ class Pair:
         admission = Admission(AdmissionLimits(10, 10, 10, 10))
         self._healer = Healer(self._fanout, lambda ask: self.router.ask(ask, self._edge), self.counters)
         self._performer = Performer(
-            self._fanout, self._healer, router, router, router, admission, router, self.counters
+            self._fanout, self._healer, router, router, router, admission, router, self.counters, max_bytes=2**16
         )
         self._edge: Any = None
 

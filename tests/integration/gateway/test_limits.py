@@ -265,3 +265,39 @@ async def test_more_requests_than_may_wait_for_an_answer_are_overloaded() -> Non
         assert penstock.counters.too_many_pending == 9
         assert penstock.said.events("client.overloaded")
         assert (await client.request("publish", topic="a", data=1))["type"] == "ok"
+
+
+class TestBytes:
+    """Who has not said who it is may send little; who has, may send what it likes in its time."""
+
+    LARGE = "x" * 60_000
+
+    async def test_a_client_that_is_not_known_yet_may_not_send_large_messages(self) -> None:
+        async with running() as penstock, penstock.neighbour():
+            client = await penstock.open()
+            await client.send({"type": "publish", "id": 1, "topic": "a", "data": self.LARGE})
+            assert await client.closed() == 4107
+
+    async def test_one_message_with_connect_and_all_subscriptions_is_taken_and_then_a_large_publish(self) -> None:
+        async with running() as penstock, penstock.neighbour():
+            client = await penstock.open()
+            topics = [f"{number:03}." + "long" * 40 for number in range(127)]
+            subscribes = [{"type": "subscribe", "id": number, "topic": t} for number, t in enumerate(topics, 2)]
+            await client.send({"type": "connect", "id": 1, "token": token()}, *subscribes)
+            for number in range(1, 129):
+                assert (await client.answer(number))["type"] in ("connected", "subscribed")
+            answer = await client.request("publish", id=200, topic=topics[0], data=self.LARGE)
+            assert answer["type"] == "ok"
+            assert (await client.message())["data"] == self.LARGE
+            assert penstock.counters.rate_limited == 0
+
+    async def test_a_client_that_sends_more_bytes_than_it_may_is_told_so_and_stays(self) -> None:
+        async with running() as penstock, penstock.neighbour():
+            client = await penstock.connect()
+            for number in range(30):
+                await client.send({"type": "unsubscribe", "id": number, "topic": "a", "more": self.LARGE})
+            limited = await client.next(lambda frame: frame.get("code") == "rate_limited")
+            assert limited["retry_after"] > 0
+            assert penstock.counters.frames_received < 30, "what is refused is not even read"
+            assert (await client.request("unsubscribe", id=99, topic="a"))["id"] == 99
+            assert penstock.counters.closed == {}

@@ -114,6 +114,22 @@ async def test_on_a_drop_topic_the_oldest_are_left_out_and_counted_and_the_clien
     assert (await wake_up(asleep, until=MANY))[0] == [MANY], "it is served on as before"
 
 
+async def test_a_client_that_lost_messages_of_a_log_is_told_where_it_goes_on(penstock: Penstock) -> None:
+    asleep = await sleeper(penstock, "drop.a")
+    await flood(penstock, "drop.a")
+    known, gaps = 0, 0
+    while known < MANY:
+        frame = json.loads((await asleep.frame())[1])
+        if frame["type"] == "message":
+            assert frame["offset"] == known + 1, "no hole of which it was not told"
+            known += 1
+        else:
+            assert (frame["type"], frame["topic"], frame["cause"]) == ("gap", "drop.a", "dropped")
+            assert frame["offset"] > known + 1
+            known, gaps = frame["offset"] - 1, gaps + 1
+    assert gaps == penstock.counters.gaps["dropped"] == 1, "one for the whole run"
+
+
 async def test_on_a_latest_topic_a_client_that_wakes_up_sees_each_topics_last_message(penstock: Penstock) -> None:
     topics = ["latest.a", "latest.b", "latest.c"]
     asleep = await sleeper(penstock, *topics)

@@ -289,3 +289,17 @@ async def test_a_token_that_proves_nothing_opens_nothing(edge, start):
     await eventually(lambda: len(edge.replies) == len(bad))
     assert all(isinstance(reply, Refused) and reply.code == "unauthenticated" for reply in edge.replies)
     assert [reply.close for reply in edge.replies] == [4101, 4101, 4102, 4101]
+
+
+@pytest.mark.parametrize(
+    "odd", [(b"2", {"content_type": b"\xff" * 200}), (b"{", {"message_id": b"\xff" * 200})], ids=["type", "id"]
+)
+async def test_an_event_with_long_properties_that_are_no_text_is_dead_alone(vhost, edge, start, odd):
+    await asyncio.to_thread(emit, vhost.amqp_url, ("a", b"1", {}), ("a", *odd), ("a", b"3", {}))
+    router, _ = await start()
+    letters = await dead_letters(edge)
+    await eventually(lambda: edge.payloads == [b"1", b"3"] and letters)
+    await eventually(lambda: not router.counters.in_hand)
+    assert [(letter.body, "x-penstock-reason" in letter.headers) for letter in letters] == [(odd[0], True)]
+    assert (router.counters.redelivered, await waiting(edge.bus)) == (0, 0)
+    assert edge.payloads == [b"1", b"3"]

@@ -1,16 +1,19 @@
 """Clients need not wait for `connected` before they go on."""
 
+import sys
 from typing import Any
 
 import pytest
-from msgspec import Raw, json
+from msgspec import Raw, Struct, json
 
-from gateway.early import MAX_EARLY_BYTES, EarlyFrames
+from gateway.early import FRAME_BYTES, MAX_EARLY_BYTES, EarlyFrames, room
 from gateway.effects import Effect, End, Leave
 from gateway.session import Session
+from gateway.settings import Limits
 from gateway.states import State
 from shared import envelopes, frames
 from shared.codes import CloseCode
+from shared.topics import MAX_BYTES
 from tests.unit.gateway.test_session import LIMITS, START, asked, counted, ended, opened, publish, refusal, sent
 
 
@@ -68,6 +71,63 @@ def test_more_than_may_be_unanswered_is_overloaded_and_the_rest_goes_on():
     assert len(grant(session, request)) == LIMITS.max_pending
 
 
+WIDE = "\U0001f4a3"
+"""A character that makes each of its string as wide."""
+
+
+def memory(value: Any) -> int:
+    """Bytes of a frame and of all that it holds."""
+    if isinstance(value, dict):
+        return sys.getsizeof(value) + sum(memory(each) for pair in value.items() for each in pair)
+    if isinstance(value, Raw):
+        return 80 + len(bytes(value))
+    size = sys.getsizeof(value)
+    if isinstance(value, Struct):
+        size += sum(memory(getattr(value, name)) for name in value.__struct_fields__)
+    return size
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        frames.Subscribe(2, "a" * 200),
+        frames.Subscribe(2, "a", frames.Since("e" * 64, 2**50)),
+        frames.Subscribe(2, "#", frames.Since(at=1, topics={f"{n}": frames.Position(f"e{n}", n) for n in range(1000)})),
+        frames.Subscribe(2, "#", frames.Since(at=1, topics={WIDE * 512: frames.Position(WIDE * 64, 7)})),
+        frames.Publish(2, "a" * 200, Raw(b"1" * 5000), WIDE * 128),
+        frames.Refresh(2, WIDE * 8192),
+        frames.Refresh(2, "t" * 8192),
+        frames.Unsubscribe(2, "a" * 200),
+        frames.History(2, "a" * 200),
+    ],
+)
+def test_a_frame_that_waits_is_reckoned_with_about_what_it_needs(frame: Any):
+    need = memory(frame)
+    assert not EarlyFrames().hold(frame, 1, int(need * 0.75)), "not less than that"
+    assert EarlyFrames().hold(frame, 1, int(need * 1.5) + FRAME_BYTES), "and not much more"
+
+
+def test_all_subscriptions_that_a_client_may_have_find_room_however_long_their_names():
+    most = Limits().max_subscriptions
+    for subscriptions in (most, 1000):
+        early = EarlyFrames()
+        for number in range(subscriptions):
+            topic = f"{number:04}" + "a" * (MAX_BYTES - 4)
+            since = frames.Since("e" * 36, 2**53 - 1)
+            assert early.hold(frames.Subscribe(number, topic, since), subscriptions, room(subscriptions))
+    assert room(most) < 100 * 1024
+
+
+@pytest.mark.parametrize(
+    "odd", [frames.Subscribe(9, WIDE * 512), frames.Unsubscribe(9, "a..b"), publish(9, "a.*"), frames.History(9, "#")]
+)
+def test_what_can_be_no_topic_is_refused_at_once_and_not_held(odd: Any):
+    session, request = connecting()
+    assert refusal(session.receive(odd, START))[0] == 9
+    assert session._early is None
+    assert grant(session, request) == []
+
+
 @pytest.mark.parametrize(
     "large",
     [
@@ -114,5 +174,5 @@ def test_a_small_payload_does_not_keep_the_large_message_that_it_came_in():
     message = b'[{"type":"publish","id":1,"topic":"a","data":1,"x":"' + b"x" * 10_000 + b'"}]'
     (frame,) = json.decode(message, type=list[frames.Publish])
     early = EarlyFrames()
-    assert early.hold(frame, 1)
+    assert early.hold(frame, 1, MAX_EARLY_BYTES)
     assert not isinstance(memoryview(frame.data).obj, bytes) or len(memoryview(frame.data).obj) < 100

@@ -7,11 +7,11 @@ import msgspec
 import pytest
 
 from gateway import fanout as room
+from gateway.backlog import Sheddable
 from gateway.catchup import Joining
 from gateway.codecs import DIALECTS, Dialect
 from gateway.counters import Counters
 from gateway.fanout import Fanout, Holder
-from gateway.outbox import Sheddable
 from shared.envelopes import Encoding, Entry, Slow
 from tests.support.eventually import eventually
 

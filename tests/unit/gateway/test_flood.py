@@ -49,6 +49,27 @@ def test_a_pause_that_fills_the_bucket_clears_the_record() -> None:
     assert guard.refusals == 0
 
 
+def test_what_costs_more_than_is_there_is_let_through_once_and_paid_for_afterwards() -> None:
+    guard = FloodGuard(LIMITS, 0.0)
+    assert guard.take(LIMITS, 0.0, 16.0) == 0.0
+    assert guard.take(LIMITS, 0.0) == 1.3
+    assert guard.take(LIMITS, 1.31) == 0.0
+
+
+def test_a_refusal_can_count_as_several() -> None:
+    guard = FloodGuard(LIMITS, 0.0)
+    guard.take(LIMITS, 0.0, 4.0)
+    guard.take(LIMITS, 0.0, 16.0, blame=3.5)
+    assert guard.is_flooding(LIMITS)
+
+
+def test_what_is_withheld_comes_when_it_is_given() -> None:
+    guard = FloodGuard(LIMITS, 0.0, withheld=3)
+    assert [bool(wait) for wait in take(guard, 2, 0.0)] == [False, True]
+    guard.give(3)
+    assert [bool(wait) for wait in take(guard, 4, 0.0)] == [False, False, False, True]
+
+
 @given(st.lists(st.floats(0, 2), max_size=60))
 def test_in_no_span_more_than_the_burst_and_the_rate_get_through(pauses: list[float]) -> None:
     guard, now, passed = FloodGuard(LIMITS, 0.0), 0.0, []

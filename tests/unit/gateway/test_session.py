@@ -21,7 +21,7 @@ from gateway.effects import (
     SendHistory,
     TakeEarly,
 )
-from gateway.flood import FloodLimits
+from gateway.flood import FRAME_BYTES, FloodLimits
 from gateway.session import Session, SessionLimits
 from gateway.settings import Limits
 from gateway.states import State
@@ -580,9 +580,34 @@ class TestFlooding:
         session = opened() if by == "before connect" else active()
         deeds = {"bad frames": lambda: session.refuse("no", None, START), "fragments": lambda: session.hear(START)}
         deed = deeds.get(by, lambda: session.receive(frames.Pong(), START))
-        codes = [ended(deed()) for _ in range(LIMITS.flood.burst + LIMITS.flood.tolerance + 1)]
+        burst = LIMITS.flood.burst - (LIMITS.withheld if by == "before connect" else 0)
+        codes = [ended(deed()) for _ in range(burst + LIMITS.flood.tolerance + 1)]
         assert codes[-1] is CloseCode.FLOODING
         assert set(codes[:-2]) == {None}
+
+    def test_a_large_message_counts_by_its_bytes_before_it_is_read(self) -> None:
+        session = active()
+        while not (effects := session.weigh(16 * FRAME_BYTES, START)):
+            pass
+        assert refusal([effects[0]]) == (None, "rate_limited")
+        assert counted(effects) == ["rate_limited"]
+        assert refusal([session.receive(publish(9), START)[0]]) == (9, "rate_limited"), "it is paid for by what follows"
+
+    @pytest.mark.parametrize(("session", "most"), [(opened(), 4), (active(), LIMITS.flood.tolerance + 2)])
+    def test_who_is_not_known_is_flooding_the_sooner_the_more_it_sends(self, session: Session, most: int) -> None:
+        refused = 0
+        while ended(effects := session.weigh(4 * FRAME_BYTES, START)) is None:
+            refused += bool(effects)
+            assert refused < most
+
+    def test_a_client_that_comes_back_with_everything_in_one_message_is_not_too_fast(self) -> None:
+        limits = Limits()
+        flood = FloodLimits(limits.frame_rate, limits.frame_burst, limits.flood_tolerance)
+        session = opened(SessionLimits(flood, limits.max_subscriptions, 256, 4.0, 5.0, 25.0, 10.0))
+        assert session.weigh(limits.max_early_frame_bytes, START) == []
+        asked(session.receive(frames.Connect(0, "t" * 8192), START))
+        for number in range(1, limits.max_subscriptions + 1):
+            assert session.receive(frames.Subscribe(number, f"t.{number}"), START) == []
 
     def test_a_client_may_take_up_all_its_subscriptions_at_once_when_it_comes_back(self) -> None:
         """Resuming never counts against a rate limit: what a gateway allows by default leaves room for it."""

@@ -1,7 +1,13 @@
-from router.deadletters import MAX_DETAIL, outgoing
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.deadletters import MAX_ATTEMPTS, MAX_DETAIL, outgoing
 from router.plan import DeadLetter
 from router.refusals import DeadReason
 from shared.bus.topology import DEAD
+from shared.bus.wire import publish_frames
+from shared.bus.wire_tables import pack_table
 from tests.unit.router.builders import NOW, event
 
 
@@ -33,6 +39,27 @@ def test_a_dead_letter_survives_the_broker_and_keeps_its_body():
 
 def test_attempts_are_those_that_the_queue_has_counted_and_this_one():
     assert letter(headers={"x-delivery-count": 3}).message.headers["x-penstock-attempts"] == 4
+
+
+@pytest.mark.parametrize(("told", "attempts"), [(2**63 - 1, MAX_ATTEMPTS), (-5, 1), ("many", 1), (True, 2), ([], 1)])
+def test_whatever_a_publisher_wrote_as_their_number_the_letter_can_be_published(told, attempts):
+    message = letter(headers={"x-delivery-count": told}).message
+    assert message.headers["x-penstock-attempts"] == attempts
+    pack_table(message.headers)
+
+
+@given(st.binary(max_size=255), st.binary(max_size=255))
+def test_properties_of_any_bytes_leave_a_letter_that_can_be_published(content_type, message_id):
+    texts = {"content_type": content_type, "message_id": message_id}
+    out = letter(**{name: raw.decode("utf-8", "replace") for name, raw in texts.items()})
+    assert publish_frames(1, out.exchange, out.routing_key, out.message, 131_072)
+
+
+def test_a_property_that_has_grown_too_long_is_told_in_a_header_and_cut():
+    message = letter(message_id="\ufffd" * 100, content_type="x" * 9_000).message
+    assert (message.message_id, message.content_type) == (None, None)
+    assert message.headers["x-penstock-origin-message-id"] == "\ufffd" * 100
+    assert message.headers["x-penstock-origin-content-type"] == "x" * MAX_DETAIL
 
 
 def test_headers_of_the_origin_stay_behind():

@@ -245,6 +245,15 @@ async def test_what_cannot_be_processed_goes_to_the_dead_and_its_neighbours_are_
         assert router.counters.dead == {"bad_payload": 1, "unreadable_batch": 1, "unreadable_request": 1}
 
 
+async def buried(edge):
+    """Everything that is in ``penstock.dead``, or will be."""
+    dead = []
+    intake = await edge.bus.consume(
+        [Source(topology.DEAD)], lambda each: (dead.append(each), intake.ack(each)), prefetch=9
+    )
+    return dead
+
+
 async def fill(edge):
     """Leave no room in ``penstock.dead``."""
     quarter = bytes(topology.DEAD_BYTES // 4)
@@ -268,20 +277,105 @@ async def test_dead_letters_that_nobody_takes_stay_with_the_broker_and_stop_nobo
         await eventually(lambda: b'{"broken":' in dead)
 
 
-async def test_a_message_that_the_router_fails_on_each_time_is_dead_in_the_end(monkeypatch):
+NOT_TEXT = "\ufffd" * 200
+"""What 200 bytes become that are no UTF-8: 600 bytes, more than any property may have."""
+
+
+async def emit_at_once(edge, store, *events, first="first"):
+    """Let `events` come in one turn, whatever is in their properties."""
+    store.gate.clear()
+    await edge.emit(first)
+    await eventually(lambda: store.asked == 1)
+    for topic, message in events:
+        edge.broker.core.publish(topology.EVENTS, topic, message, False)
+    edge.broker.wake()
+
+
+@pytest.mark.parametrize(
+    "odd", [Message(b"2", content_type=NOT_TEXT), Message(b"{", message_id=NOT_TEXT)], ids=["type", "id"]
+)
+async def test_an_event_with_properties_that_no_letter_can_have_is_dead_and_its_neighbours_are_delivered_once(odd):
+    store = GatedStore()
+    async with routed(store) as (router, edge):
+        dead = await buried(edge)
+        await emit_at_once(edge, store, ("a", Message(b"1")), ("a", odd), ("a", Message(b"3")))
+        store.gate.set()
+        await eventually(lambda: len(edge.entries) == 3 and len(dead) == 1)
+        await idle(router, edge)
+        assert edge.payloads[1:] == [b"1", b"3"]
+        assert dead[0].body == odd.body
+        assert (router.counters.faults, router.counters.redelivered, router.counters.dead_rejected) == (0, 0, 0)
+
+
+async def test_an_event_of_which_no_letter_can_be_made_is_left_to_the_broker_and_to_nobody_else(monkeypatch):
+    monkeypatch.setattr(outlet.deadletters, "outgoing", None)
+    store = GatedStore()
+    async with routed(store) as (router, edge):
+        dead = await buried(edge)
+        await emit_at_once(edge, store, ("a", Message(b"1")), ("a", Message(b"{")), ("a", Message(b"3")))
+        store.gate.set()
+        await eventually(lambda: len(edge.entries) == 3 and len(dead) == 1)
+        await idle(router, edge)
+        assert edge.payloads[1:] == [b"1", b"3"]
+        assert dead[0].body == b"{"
+        assert (router.counters.dead_rejected, router.counters.redelivered) == (1, 0)
+
+
+async def test_an_answer_that_no_bus_can_carry_is_lost_alone():
+    async with routed() as (router, edge):
+        odd = FrameBatch(VERSION, "g" * 300, [], [ProbeRequest(1, 1)])
+        await edge.send(pack(odd))
+        await edge.ask(ProbeRequest(1, 2))
+        await edge.emit("a", b"1")
+        await eventually(lambda: len(edge.replies) == 1 and edge.payloads == [b"1"])
+        await idle(router, edge)
+        assert (router.counters.unsendable, router.counters.redelivered) == (1, 0)
+
+
+async def test_a_message_that_the_router_fails_on_is_dead_and_its_neighbours_are_delivered_once_in_order(monkeypatch):
+    conclude = Pipeline.conclude
+
     def fails(self, plan, admissions, logs):
-        raise RuntimeError("surprise")
+        if any(publication.entry.payload == b"2" for publication in plan.publications):
+            raise RuntimeError("surprise")
+        return conclude(self, plan, admissions, logs)
 
     monkeypatch.setattr(Pipeline, "conclude", fails)
-    async with routed() as (router, edge):
-        await edge.emit("a", b"1")
-
-        async def buried():
-            return (await edge.bus.depth(topology.DEAD)).messages == 1
-
-        await eventually(buried)
-        assert router.counters.faults == topology.ROUTE_DELIVERIES + 1
+    store = GatedStore()
+    async with routed(store) as (router, edge):
+        dead = await buried(edge)
+        events = [("a", Message(str(number).encode(), message_id=f"m{number}")) for number in range(5)]
+        await emit_at_once(edge, store, *events)
+        store.gate.set()
+        await eventually(lambda: len(edge.entries) == 5 and len(dead) == 1)
+        await idle(router, edge)
+        assert edge.payloads[1:] == [b"0", b"1", b"3", b"4"]
+        assert (dead[0].body, dead[0].headers["x-penstock-reason"]) == (b"2", "internal")
+        assert (router.counters.faults, router.counters.redelivered) == (2, 0)
+        assert router.counters.dead == {"internal": 1}
         assert router.healthy
+
+
+async def test_what_is_held_stays_in_hand_and_in_order_when_its_turn_fails(monkeypatch):
+    conclude = Pipeline.conclude
+
+    def fails(self, plan, admissions, logs):
+        if len(plan.publications) > 1:
+            raise RuntimeError("surprise")
+        return conclude(self, plan, admissions, logs)
+
+    monkeypatch.setattr(Pipeline, "conclude", fails)
+    store = GatedStore()
+    async with routed(store, topics=[{"match": "live", "history": 0}]) as (router, edge):
+        topics = ("a", "live", "b", "live", "c")
+        await emit_at_once(edge, store, *((topic, Message(b"1")) for topic in topics), first="live")
+        store.away = True
+        store.gate.set()
+        await eventually(lambda: router.counters.held == 3 and len(edge.entries) == 3)
+        store.away = False
+        await eventually(lambda: [entry.topic for entry in edge.entries[3:]] == ["a", "b", "c"])
+        await idle(router, edge)
+        assert (router.counters.redelivered, router_bus(router).counters.stale_acks) == (0, 0)
 
 
 async def test_tokens_wait_for_the_issuers_keys_while_others_go_on(issuer):

@@ -1,17 +1,28 @@
 """The grammar of topics and patterns, and where topics are carried, against the plainest other way to say it."""
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from functools import cache
 from itertools import product
 from time import process_time
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from shared import topics
-from shared.topics import covers, has_wildcard, is_pattern, is_topic, matches, partition, rank, slot
+from shared.topics import (
+    any_covers,
+    canonical,
+    covers,
+    has_wildcard,
+    is_pattern,
+    is_topic,
+    matches,
+    partition,
+    rank,
+    slot,
+)
 
 ALL_TOPICS = [".".join(segments) for length in range(1, 7) for segments in product("abc", repeat=length)]
 """More segments than a pattern of three can tell apart, and a letter that no pattern spells."""
@@ -87,6 +98,28 @@ def test_longer_patterns_match_what_the_definition_says(one: str, name: str) -> 
     assert matches(one, name) == by_definition(one, name)
 
 
+@given(pattern, topic)
+def test_a_canonical_pattern_matches_what_the_pattern_matches(one: str, name: str) -> None:
+    assert matches(".".join(canonical(one)), name) == matches(one, name)
+
+
+def test_patterns_are_written_alike_exactly_when_they_match_the_same() -> None:
+    by_form, by_language = defaultdict(set), defaultdict(set)
+    for one in ALL_PATTERNS:
+        by_form[canonical(one)].add(one)
+        by_language[language(one)].add(one)
+    assert sorted(map(sorted, by_form.values())) == sorted(map(sorted, by_language.values()))
+
+
+@given(pattern)
+def test_a_run_of_wildcards_is_stars_and_then_at_most_one_hash(one: str) -> None:
+    written = ".".join(canonical(one))
+    assert "#.#" not in written
+    assert "#.*" not in written
+    assert canonical(written) == canonical(one)
+    assert len(canonical(one)) <= one.count(".") + 1
+
+
 def test_a_right_covers_a_wish_exactly_when_it_matches_every_topic_of_it() -> None:
     for right, wanted in product(ALL_PATTERNS, repeat=2):
         assert covers(right, wanted) == (language(wanted) <= language(right)), (right, wanted)
@@ -152,6 +185,52 @@ def test_no_pair_of_patterns_keeps_a_router_busy() -> None:
     began = process_time()
     covers(*hard)
     assert process_time() - began < 0.5, "a few milliseconds are usual; without a bound it takes minutes"
+
+
+@given(pattern, pattern)
+def test_a_plain_right_is_answered_as_if_both_were_read_step_by_step(right: str, wanted: str) -> None:
+    have, wish = canonical(right), canonical(wanted)
+    assume("#" not in have[:-1])
+    assert covers(right, wanted) == topics._covers_stepwise(have, wish, 1_000_000)[0]
+
+
+@given(st.lists(pattern, max_size=4), pattern, topic)
+def test_what_one_of_several_rights_covers_is_matched_by_one_of_them(rights: list[str], wanted: str, name: str) -> None:
+    if any_covers(rights, wanted) and matches(wanted, name):
+        assert any(matches(right, name) for right in rights)
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Hold an item for each step that is taken."""
+    taken: list[int] = []
+    step = topics._Automaton.step
+    monkeypatch.setattr(topics._Automaton, "step", lambda *args: taken.append(1) or step(*args))
+    return taken
+
+
+HARD = "chat.#.a.*.*.*.*.*.*.*.*.*.*.*.*.b"
+
+
+def test_rights_as_they_usually_are_take_no_steps_whatever_is_asked_for(steps: list[int]) -> None:
+    assert covers("chat.#", HARD)
+    assert covers("chat.*.*.#", HARD)
+    assert not any_covers([f"chat.a{number}.#" for number in range(20)], HARD)
+    assert not covers("chat.*", HARD)
+    assert not steps
+
+
+def test_all_rights_of_one_question_share_its_steps(steps: list[int]) -> None:
+    assert not any_covers([f"#.a{number}.*.*.*.*" for number in range(20)], HARD)
+    assert not any_covers([f"#.a.*.*.#.*.{number}.#" for number in range(20)], HARD)
+    assert not any_covers(["#.a.*.#.*.*.*.b.#"] * 20, HARD.replace("chat", "#"))
+    assert 0 < len(steps) <= 3 * 2 * topics.COVER_STEPS, "a step is one in each of two patterns"
+
+
+def test_a_right_that_is_hard_to_compare_takes_nothing_from_one_that_is_easy() -> None:
+    hard = [f"#.a.*.*.*.*.*.*.{number}.#" for number in range(20)]
+    assert not any_covers(hard, HARD)
+    assert any_covers([*hard, "chat.#"], HARD)
 
 
 def test_every_slot_and_every_partition_gets_its_part_of_the_topics() -> None:

@@ -1,7 +1,7 @@
 import msgpack
 import pytest
 
-from gateway.codecs.depth import MAX_DEPTH, MAX_STEPS, json_is_deep, msgpack_is_deep
+from gateway.codecs.depth import MAX_DEPTH, json_is_deep, msgpack_is_deep
 
 WIDE = 40_000
 
@@ -39,6 +39,15 @@ def test_json_that_is_wide_is_not_deep() -> None:
 )
 def test_brackets_inside_json_strings_do_not_count(string: bytes) -> None:
     assert not json_is_deep(string)
+
+
+@pytest.mark.parametrize("before", [b"", b"[]," * 21, b"[[]]," * 32, b'"[",' * 50, b'"\\\\",' * 50])
+def test_json_towers_are_followed_wherever_they_begin(before: bytes) -> None:
+    for shift in range(70):
+        shifted = b"[" + before + b"[]," * shift
+        tower = b"[" * (MAX_DEPTH - 1) + b"]" * (MAX_DEPTH - 1)
+        assert not json_is_deep(shifted + tower + b"," + tower + b"]")
+        assert json_is_deep(shifted + tower + b",[" + tower + b"]]")
 
 
 def test_brackets_behind_a_json_string_count() -> None:
@@ -97,9 +106,14 @@ def test_runs_of_every_item_of_one_byte_are_followed(item: int) -> None:
     assert not msgpack_is_deep(array_of(1000) + bytes([item]) * 840 + b"\x91\x01" * 160)
 
 
-def test_msgpack_that_would_take_too_long_to_follow_counts_as_deep() -> None:
-    assert not msgpack_is_deep(array_of(1000) + b"\x91\x01" * 1000)
-    assert msgpack_is_deep(array_of(MAX_STEPS) + b"\x91\x01" * MAX_STEPS)
+def test_msgpack_of_many_small_containers_is_not_deep() -> None:
+    assert not msgpack_is_deep(array_of(WIDE) + b"\x91\x01" * WIDE)
+
+
+def test_msgpack_of_many_deep_containers_is_deep_by_the_last_of_them() -> None:
+    tower = b"\x91" * (MAX_DEPTH - 1) + b"\xc0"
+    assert not msgpack_is_deep(array_of(500) + tower * 500)
+    assert msgpack_is_deep(array_of(500) + tower * 499 + b"\x91" + tower)
 
 
 @pytest.mark.parametrize("end", [b"", b"\xdd", b"\xdd\xff\xff\xff\xff", b"\xdb\xff\xff\xff\xff", b"\xd9", b"\xcb\x00"])

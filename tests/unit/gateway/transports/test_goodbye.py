@@ -6,7 +6,8 @@ from unittest.mock import Mock
 import pytest
 
 from gateway.codecs import DIALECTS
-from gateway.transports.websocket import Connection
+from gateway.transports.websocket import MAX_AFTER_CLOSE, Connection
+from shared.codes import CloseCode
 
 GOODBYE = bytes([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xE8])
 BROKEN = bytes([0x83, 0x80, 0, 0, 0, 0])
@@ -19,6 +20,7 @@ class Transport:
     def __init__(self) -> None:
         self.written: list[bytes] = []
         self.ended = False
+        self.aborted = False
 
     def write(self, data: bytes) -> None:
         if self.ended:
@@ -30,6 +32,12 @@ class Transport:
 
     def write_eof(self) -> None:
         self.ended = True
+
+    def is_closing(self) -> bool:
+        return self.aborted
+
+    def abort(self) -> None:
+        self.aborted = True
 
 
 def made(events: Any) -> tuple[Connection, Transport]:
@@ -68,3 +76,14 @@ def test_only_what_breaks_the_protocol_is_told_as_such_and_once(last_words: byte
     connection.data_received(last_words)
     connection.data_received(last_words)
     assert events.broken.call_count == broken
+
+
+def test_who_goes_on_sending_after_its_end_is_cut_off() -> None:
+    connection, transport = made(Mock())
+    connection.close(CloseCode.FLOODING, "too much")
+    piece = bytes(1024)
+    for _ in range(MAX_AFTER_CLOSE // len(piece)):
+        connection.data_received(piece)
+    assert not transport.aborted
+    connection.data_received(piece)
+    assert transport.aborted

@@ -92,6 +92,23 @@ async def test_a_returned_message_fails_and_its_confirm_after_that_changes_nothi
     assert (bench.counters.confirmed, bench.counters.unroutable) == (1, 1)
 
 
+@pytest.mark.parametrize("ending", ["confirmed", "refused", "lost"])
+async def test_the_bytes_of_a_message_that_nobody_waits_for_any_more_are_free_once(bench, monkeypatch, ending):
+    monkeypatch.setattr("shared.bus.amqp_publisher.MAX_UNCONFIRMED_BYTES", 10)
+    bench.publish(b"x" * 8, mandatory=True).cancel()
+    bench.publisher.hear(Returned(7, "NO_ROUTE", "1"))
+    if ending == "lost":
+        bench.publisher.end()
+        await bench.begin()
+    else:
+        bench.confirm(1, taken=ending == "confirmed")
+    bench.publish(b"x" * 8)
+    with pytest.raises(BusBlocked):
+        bench.publish(b"x" * 8)
+    assert bench.counters.unroutable == 1
+    assert (bench.counters.confirmed, bench.counters.nacked, bench.counters.confirm_timeouts) == (0, 0, 0)
+
+
 async def test_too_many_bytes_that_wait_are_refused_but_one_message_may_be_of_any_size(bench, monkeypatch):
     monkeypatch.setattr("shared.bus.amqp_publisher.MAX_UNCONFIRMED_BYTES", 10)
     bench.publish(b"x" * 100)
