@@ -46,6 +46,9 @@ async def kill_between_confirm_and_ack(scene: Scene) -> None:
         router.start()
     await scene.rig.all_ready()
     scene.heal()
+    again = [await asyncio.to_thread(redelivered, router) for router in scene.rig.routers]
+    scene.expect(sum(again) > 0, Check.LIVE, "nothing came again: the fault has missed its moment")
+    scene.note(f"{sum(again):g} messages came again")
 
 
 @fault("F03", "a gateway is killed; its clients resume at the other, and later it comes back")
