@@ -59,7 +59,9 @@ class Gateway:
             high_water=limits.uplink_high_water,
         )
         self._healer = Healer(self._fanout, self._uplink.ask, self.counters)
-        self._binder = SlotBinder(bus, self.boot_id, linger=limits.slot_linger)
+        self._binder = SlotBinder(
+            bus, self.boot_id, self.counters, linger=limits.slot_linger, patience=limits.request_timeout
+        )
         self._deadlines = RequestDeadlines(limits.request_timeout, self._expire)
         self._wheel = Wheel()
         admission = Admission(_admission_limits(settings))
@@ -111,6 +113,7 @@ class Gateway:
             now=monotonic(),
             last_probe=self._probe.answered_at,
             bus=self._bus.state.value,
+            binding=self._binder.works,
             draining=not self._reception.is_open,
         )
 

@@ -62,5 +62,7 @@ class Counters:
     flushes: int = 0
     kicked: int = 0
     degradations: int = 0
+    bindings_refused: int = 0
+    """Orders about bindings that the broker refused: a part of the topology is gone, or may not be used."""
     events_emitted: int = 0
     events_refused: int = 0

@@ -41,12 +41,14 @@ def healthz(*, uptime: float) -> Answer:
     return Answer(200, {"status": "alive", "uptime": round(uptime, 1)})
 
 
-def readyz(*, now: float, last_probe: float | None, bus: BusWord, draining: bool = False) -> Answer:
+def readyz(
+    *, now: float, last_probe: float | None, bus: BusWord, binding: bool = True, draining: bool = False
+) -> Answer:
     """Say whether new clients are well served here.
 
     `last_probe` is the time, on the clock of `now` (seconds, monotonic), at which the last probe came back from a
     router through the broker; None where none did yet. Ready means: that was at most `PROBE_MAX_AGE` ago, the broker is
-    there now, and the process is not on its way out.
+    there now, subscriptions get their slots (`binding`), and the process is not on its way out.
     """
     age = None if last_probe is None else max(0.0, now - last_probe)
     facts: dict[str, str | float | int | None] = {
@@ -54,7 +56,7 @@ def readyz(*, now: float, last_probe: float | None, bus: BusWord, draining: bool
         "bus": bus,
         "probe_age": None if age is None else round(age, 1),
     }
-    reason = _why_not(age, bus, draining)
+    reason = _why_not(age, bus, binding, draining)
     if reason is None:
         return Answer(200, facts)
     return Answer(503, {**facts, "status": "not ready", "reason": reason})
@@ -75,11 +77,13 @@ def readyz_behind(*, bus: BusWord, working: bool = True, draining: bool = False)
     return Answer(200, facts)
 
 
-def _why_not(age: float | None, bus: BusWord, draining: bool) -> str | None:
+def _why_not(age: float | None, bus: BusWord, binding: bool, draining: bool) -> str | None:
     if draining:
         return "this process is shutting down"
     if bus == "away":  # whatever a probe proved before
         return "there is no connection to the broker"
+    if bus == "ready" and not binding:
+        return "the broker binds no slots for subscribers; see the log"
     if age is not None and age <= PROBE_MAX_AGE:
         return None
     if bus == "blocked":

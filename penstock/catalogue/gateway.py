@@ -43,6 +43,7 @@ GATEWAY: Catalogue = {
     "replayed": counter("Messages sent out of logs to clients that came back."),
     "ranges_asked": counter("Times a router was asked for the past of a topic; one serves all who come back to it."),
     "degradations": counter("Times the service became degraded: the broker was away or blocked."),
+    "bindings_refused": counter("Orders to bind slots that the broker refused; see the log line slots_refused."),
     "events_emitted": counter("Events published by POST /api/events."),
     "events_refused": counter("Events of POST /api/events that the broker did not take."),
 }

@@ -7,7 +7,9 @@ import pytest
 
 from gateway import binder as room
 from gateway.binder import SlotBinder
-from shared.errors import BusAway
+from gateway.counters import Counters
+from shared.bus.topology import Topology, common, gateway
+from shared.errors import BusAway, ConfigurationError, TopologyMismatch
 from shared.topics import slot
 from tests.support.eventually import eventually
 
@@ -21,6 +23,21 @@ class FakeBus:
         self.may_go_on = asyncio.Event()
         self.may_go_on.set()
         self.away = False
+        self.refuses = False
+        """As where an exchange or a queue was deleted, until it is declared again."""
+        self.declared: list[Topology] = []
+        self.may_declare = True
+
+    async def declare(self, topology: Topology) -> None:
+        if not self.may_declare:
+            raise ConfigurationError("may not")
+        self.declared.append(topology)
+        if topology == common():
+            self.refuses = False
+
+    def lose_everything(self) -> None:
+        self.bound.clear()
+        self.refuses = True
 
     async def bind(self, queue: str, exchange: str, keys: Iterable[str]) -> None:
         await self._order("bind", queue, exchange, list(keys))
@@ -37,12 +54,15 @@ class FakeBus:
         await self.may_go_on.wait()
         if self.away:
             raise BusAway("gone")
+        if self.refuses:
+            raise TopologyMismatch("no exchange 'penstock.deliver'")
 
 
 class Rig:
     def __init__(self, linger: float) -> None:
         self.bus = FakeBus()
-        self.binder = SlotBinder(self.bus, "boot", linger=linger)  # type: ignore[arg-type]
+        self.counters = Counters()
+        self.binder = SlotBinder(self.bus, "boot", self.counters, linger=linger, patience=60.0)  # type: ignore[arg-type]
         self.asked: list[tuple[str, bool]] = []
         """Who asked a router, and whether the slot was bound by then."""
 
@@ -54,6 +74,7 @@ class Rig:
 @pytest.fixture
 async def rig(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
     monkeypatch.setattr(room, "SWEEP", 0.01)
+    monkeypatch.setattr(room, "RETRY_CAP", 0.01)
     rig = Rig(linger=0.0)
     rig.binder.start()
     yield rig
@@ -135,5 +156,76 @@ async def test_while_the_broker_is_away_nobody_waits_as_the_bus_binds_when_it_is
     await eventually(lambda: rig.asked[2:] == [("b", True)])
 
 
+async def test_what_the_broker_refuses_is_declared_and_asked_for_again_with_all_that_was_bound(rig: Rig) -> None:
+    rig.need("a")
+    await eventually(lambda: rig.asked)
+    rig.bus.lose_everything()
+    rig.need("b")
+    await eventually(lambda: rig.asked[1:] == [("b", True)])
+    assert rig.bus.bound == {str(slot("a")), str(slot("b"))}
+    assert rig.bus.declared == [common(), gateway("boot")]
+    assert rig.counters.bindings_refused == 1
+    assert rig.binder.works
+
+
+async def test_while_the_broker_refuses_nothing_counts_as_bound_and_the_binder_does_not_work(rig: Rig) -> None:
+    rig.bus.lose_everything()
+    rig.bus.may_declare = False
+    rig.need("a")
+    await eventually(lambda: rig.counters.bindings_refused >= 6)
+    assert not rig.binder.works
+    assert rig.asked == []
+    rig.need("a")
+    assert rig.asked == [], "whoever comes later waits, too"
+    rig.bus.may_declare = True
+    await eventually(lambda: rig.asked == [("a", True)] * 2)
+    assert rig.binder.works
+
+
+async def test_whoever_has_been_given_another_answer_meanwhile_is_forgotten(rig: Rig) -> None:
+    rig.bus.lose_everything()
+    rig.bus.may_declare = False
+    rig.binder._patience = 0.0
+    for _ in range(100):
+        rig.need("a")
+    await eventually(lambda: rig.counters.bindings_refused >= 4)
+    assert rig.binder._then == []
+    rig.bus.may_declare = True
+    await eventually(lambda: rig.bus.bound)
+    assert rig.asked == []
+
+
+async def test_bindings_that_went_with_their_exchange_are_asked_for_again_in_time(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.need("a")
+    await eventually(lambda: rig.asked)
+    rig.bus.bound.clear()  # it was deleted, and declared again by somebody else
+    monkeypatch.setattr(room, "RENEWAL", 0.01)
+    rig.binder._renew_at = 0.0
+    await eventually(lambda: rig.bus.bound == {str(slot("a"))})
+    assert gateway("boot") in rig.bus.declared, "and the gateway's own ones with them"
+
+
+async def test_slots_are_given_up_in_time_however_many_others_are_asked_for(rig: Rig) -> None:
+    rig.need("a")
+    await eventually(lambda: rig.asked)
+    rig.binder.release("a")
+
+    def goes_on() -> bool:
+        rig.need(f"b.{len(rig.asked)}")
+        return ("unbind", [str(slot("a"))]) in rig.bus.orders
+
+    await eventually(goes_on)
+
+
+async def test_a_binder_that_has_ended_does_not_work(rig: Rig) -> None:
+    assert rig.binder.works
+    await rig.binder.stop()
+    assert not rig.binder.works
+
+
 async def test_a_binder_that_never_started_can_be_stopped() -> None:
-    await SlotBinder(FakeBus(), "boot", linger=1.0).stop()  # type: ignore[arg-type]
+    binder = SlotBinder(FakeBus(), "boot", Counters(), linger=1.0, patience=1.0)  # type: ignore[arg-type]
+    assert not binder.works
+    await binder.stop()

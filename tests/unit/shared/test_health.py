@@ -46,3 +46,11 @@ def test_a_process_without_clients_is_ready_while_it_has_its_bus():
     assert readyz_behind(bus="away").status == 503
     assert readyz_behind(bus="ready", draining=True).status == 503
     assert readyz_behind(bus="ready", working=False).status == 503
+
+
+def test_a_gateway_whose_subscriptions_get_no_slots_is_not_ready() -> None:
+    answer = readyz(now=100.0, last_probe=100.0, bus="ready", binding=False)
+    assert answer.status == 503
+    assert "slots" in str(answer.facts["reason"])
+    away = readyz(now=100.0, last_probe=None, bus="away", binding=False)
+    assert "connection" in str(away.facts["reason"]), "the cause comes before what follows from it"
