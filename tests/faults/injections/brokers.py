@@ -15,8 +15,10 @@ ROUTE_PATTERN = "^penstock\\.route\\."
 
 
 BACK_ENDS = "back-end-"
-"""RabbitMQ's consistent-hash exchange spreads topics anew when it starts: what waits in a topic's former partition may be
-overtaken by what comes then."""
+"""RabbitMQ's consistent-hash exchange spreads topics anew when it starts.
+
+What waits in a topic's former partition may then be overtaken by what comes.
+"""
 
 
 @fault("F07", "the broker is killed, and comes back", own_broker=True, recover_within=40.0, unordered=BACK_ENDS)
