@@ -14,7 +14,14 @@ from tests.support.eventually import eventually
 ROUTE_PATTERN = "^penstock\\.route\\."
 
 
-@fault("F07", "the broker is killed, and comes back", own_broker=True, recover_within=40.0)
+BACK_ENDS = "back-end-"
+"""RabbitMQ's consistent-hash exchange spreads topics anew when it starts.
+
+What waits in a topic's former partition may then be overtaken by what comes.
+"""
+
+
+@fault("F07", "the broker is killed, and comes back", own_broker=True, recover_within=40.0, unordered=BACK_ENDS)
 async def kill_the_broker(scene: Scene) -> None:
     broker = scene.rig.places.own_broker
     connections = _connections(scene)
@@ -27,7 +34,12 @@ async def kill_the_broker(scene: Scene) -> None:
     scene.expect(_connections(scene) == connections, Check.LIVE, "clients lost their connections")
 
 
-@fault("F08", "the broker's application is stopped and started (320, connection forced)", own_broker=True)
+@fault(
+    "F08",
+    "the broker's application is stopped and started (320, connection forced)",
+    own_broker=True,
+    unordered=BACK_ENDS,
+)
 async def stop_the_broker(scene: Scene) -> None:
     broker = scene.rig.places.own_broker
     connections = _connections(scene)
