@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 
 from gateway.counters import Counters
 from shared import envelopes
-from shared.bus.port import Bus, Intake, Received, Source
+from shared.bus.port import STOP_PATIENCE, Bus, Intake, Received, Source
 from shared.bus.topology import CONTROL, gateway_queue, replies_queue
 from shared.errors import MalformedEnvelope
 
@@ -45,9 +46,11 @@ class Downlink:
         self._intake = await self._bus.consume(sources, self._receive, prefetch=PREFETCH)
 
     async def stop(self) -> None:
-        """Read no more."""
+        """Read no more; a bus that does not answer has `STOP_PATIENCE` seconds, for it will be closed anyway."""
         if self._intake is not None:
-            await self._intake.cancel()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(STOP_PATIENCE):
+                    await self._intake.cancel()
 
     def _receive(self, received: Received) -> None:
         try:

@@ -332,9 +332,7 @@ class Session:
 
     def _history(self, frame: frames.History) -> list[Effect]:
         number = self._await(Pending(Asked.HISTORY, frame.id))
-        request = envelopes.HistoryRequest(
-            self.number, number, 0, frame.topic, frame.limit, frame.before, frame.after
-        )
+        request = envelopes.HistoryRequest(self.number, number, 0, frame.topic, frame.limit, frame.before, frame.after)
         return [Ask(frame.topic, request, self.grant)]
 
     def _unsubscribe(self, frame: frames.Unsubscribe) -> list[Effect]:

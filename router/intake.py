@@ -26,7 +26,7 @@ from router.pipeline import NOTHING_READ, Pipeline
 from router.plan import DeadLetter, Deeds, Plan
 from router.refusals import failed_on
 from router.storage import Storage
-from shared.bus.port import Bus, BusState, Received, Source
+from shared.bus.port import STOP_PATIENCE, Bus, BusState, Received, Source
 from shared.bus.port import Intake as Consumption
 from shared.bus.topology import route_queue
 from shared.clock import wall
@@ -90,10 +90,17 @@ class Intake:
         self._task = asyncio.create_task(self._run(self._consumption), name="intake")
 
     async def stop(self, within: float = FINISH_TIMEOUT) -> None:
-        """Take no more, finish and acknowledge what is in hand; what is not done in time is left to the broker."""
+        """Take no more, finish and acknowledge what is in hand; what is not done in time is left to the broker.
+
+        Where the bus is silent, `STOP_PATIENCE` seconds are what it has, and no more for what is in hand.
+        """
         if self._consumption is not None:
-            with contextlib.suppress(BusError):
-                await self._consumption.cancel()
+            try:
+                with contextlib.suppress(BusError):
+                    async with asyncio.timeout(STOP_PATIENCE):
+                        await self._consumption.cancel()
+            except TimeoutError:
+                within = min(within, STOP_PATIENCE)
         self._stopping = True
         self._wake.set()
         if self._task is not None:

@@ -6,6 +6,7 @@ at all, which frame is guilty, and does that frame say which request it was?
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
@@ -21,6 +22,9 @@ REASON_LENGTH = 200
 
 UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
 """All that msgspec's decoders are known to raise; `UnicodeDecodeError` is a `ValueError`."""
+
+
+_VALUE = re.compile(r"^Invalid value .*(?= - at `)", re.DOTALL)
 
 
 class Decode(Protocol):
@@ -125,7 +129,9 @@ class Reader:
             self._raw.decode(payload)
         except UNREADABLE as malformed:
             return self._malformed(malformed)
-        return self.blame(payload, f"not a frame of this protocol: {error}")
+        # Reasons are logged, so what the client wrote stays out of them: the decoder repeats a `type` that is none.
+        reason = _VALUE.sub("Invalid value", str(error))
+        return self.blame(payload, f"not a frame of this protocol: {reason}")
 
     def _malformed(self, error: Exception) -> BadFrame:
         return BadFrame(f"not {self._name}: {error}"[:REASON_LENGTH], fatal=True)

@@ -29,6 +29,9 @@ HeaderValue: TypeAlias = str | int | float | bool | bytes | Sequence["HeaderValu
 CONFIRM_TIMEOUT = 5.0
 """Seconds until a publish without a confirm fails with `ConfirmTimeout`."""
 
+STOP_PATIENCE = 2.0
+"""Seconds that whoever stops waits for the bus: a container has ten in all, and a broker may be silent."""
+
 MAX_UNCONFIRMED = 65_536
 MAX_UNCONFIRMED_BYTES = 128 * 2**20
 """Messages, and bytes of their bodies, of one bus that may wait for their confirms; `publish` refuses more."""

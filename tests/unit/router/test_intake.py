@@ -8,6 +8,7 @@ import logging
 import msgspec
 import pytest
 
+from router import intake as intake_room
 from router import outlet
 from router.pipeline import Pipeline
 from shared.bus import topology
@@ -507,3 +508,17 @@ async def test_log_lines_tell_what_was_refused_without_tokens_and_payloads(caplo
     everything = caplog.text + "".join(str(vars(record)) for record in caplog.records)
     assert canary not in everything
     assert bad not in everything
+
+
+async def test_a_stop_waits_neither_for_a_bus_that_is_silent_nor_long_for_what_is_in_hand(monkeypatch):
+    monkeypatch.setattr(intake_room, "STOP_PATIENCE", 0.01)
+    store = GatedStore()
+    async with routed(store) as (router, edge):
+        store.gate.clear()
+        await edge.ask(publish("a", b"1"), grants=ADA)
+        await eventually(lambda: store.asked == 1)
+        monkeypatch.setattr(router._intake._consumption, "cancel", asyncio.Event().wait)
+        async with asyncio.timeout(10):
+            await router._intake.stop(within=3600)
+        assert not router._intake.running
+        store.gate.set()
