@@ -18,6 +18,7 @@ class Counters:
     parked: int = 0
     received: int = 0
     redelivered: int = 0
+    doubtful: int = 0
     turns: int = 0
     requests: int = 0
     events: int = 0
@@ -46,6 +47,7 @@ ROUTER: Catalogue = {
     "parked": gauge("Requests that wait for the issuer's keys."),
     "received": counter("Messages received: batches of gateways, events of back ends."),
     "redelivered": counter("Of these, the ones that had been given to a router before."),
+    "doubtful": counter("Of these, the ones that had come back twice or more; each is worked on alone."),
     "turns": counter("Turns: each takes what waits, decides, delivers, answers and acknowledges."),
     "requests": counter("Requests of clients."),
     "events": counter("Events of back ends."),

@@ -8,7 +8,7 @@ is too long for a property is in a header, cut.
 from __future__ import annotations
 
 from router.plan import DeadLetter, Outgoing
-from shared.bus.port import HeaderValue, Message, Received
+from shared.bus.port import RETURNS_HEADER, HeaderValue, Message, Received
 from shared.bus.topology import DEAD
 from shared.bus.wire import MAX_SHORT
 
@@ -17,9 +17,6 @@ MAX_DETAIL = 500
 
 MAX_ATTEMPTS = 1_000_000
 """Attempts that are told; a publisher may have written any number."""
-
-_ATTEMPTS_BEFORE = "x-delivery-count"
-"""A quorum queue's count of the times that a message came back."""
 
 
 def outgoing(dead: DeadLetter, router: str, now: float) -> Outgoing:
@@ -43,7 +40,7 @@ def outgoing(dead: DeadLetter, router: str, now: float) -> Outgoing:
 
 
 def _attempts(origin: Received) -> int:
-    before = origin.headers.get(_ATTEMPTS_BEFORE)
+    before = origin.headers.get(RETURNS_HEADER)
     return min(max(before, 0) if isinstance(before, int) else 0, MAX_ATTEMPTS - 1) + 1
 
 

@@ -8,35 +8,43 @@ are confirmed, and not before: they happen at least once.
 Events that cannot be logged, as the store is away, are held back when their turn is acknowledged. They come first when
 the store is back, and until the last of them is done nothing newer is logged: it waits behind them. The prefetch bounds
 how many can be held; a partition of which so many are held waits.
+
+A message may end whoever works on it. So one that has come back again and again is a turn of its own, and one that has
+done so too often is put away unseen.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
 from collections.abc import Callable, Sequence
 
 from router import journal
 from router.counters import Counters
+from router.doubt import Doubt
 from router.inquiries import Logs
+from router.line import Line
 from router.outlet import Outlet, Stale
 from router.parking import Parking
 from router.pipeline import NOTHING_READ, Pipeline
 from router.plan import DeadLetter, Deeds, Plan
-from router.refusals import failed_on
+from router.refusals import Unprocessable, deadly, failed_on
 from router.storage import Storage
 from shared.bus.port import STOP_PATIENCE, Bus, BusState, Received, Source
 from shared.bus.port import Intake as Consumption
 from shared.bus.topology import route_queue
-from shared.clock import wall
-from shared.envelopes import MAX_BYTES, MAX_ITEMS
+from shared.clock import monotonic, wall
 from shared.errors import BusError
 from shared.store.port import Admitted
 from shared.topics import PARTITIONS, rank
 
 FINISH_TIMEOUT = 10.0
 """Seconds that a stop waits for what is in hand."""
+
+GATHERING = 0.1
+"""Seconds from the first doubtful message to its turn: which of them is first matters, see `router.line`."""
+DOUBT_LASTS = 5.0
+"""Seconds without any after which the next doubtful message is the first."""
 
 
 class Intake:
@@ -63,9 +71,12 @@ class Intake:
         self._counters = counters
         self._router_id = router_id
         self._prefetch = prefetch
-        self._waiting: deque[Received] = deque()
-        self._held: deque[Received] = deque()
+        self._waiting = Line()
+        self._held = Line()
+        self._doubt = Doubt()
         """Events that wait for the store, all of them older than what waits for a turn."""
+        self._doubted_at = -DOUBT_LASTS
+        """When a doubtful message was last there; seconds, monotonic."""
         self._in_turn: list[Received] = []
         self._turn_began = 0
         self._generation = 0
@@ -123,11 +134,14 @@ class Intake:
     def _keep(self, received: Received) -> None:
         """Put a message behind the others; the prefetch bounds how many there can be."""
         self._counters.received += 1
-        self._counters.redelivered += received.redelivered
+        if received.redelivered:
+            self._counters.redelivered += 1
+            self._counters.doubtful += received.doubtful
         if received.generation != self._generation:
             self._generation = received.generation
             self._lose()
-        self._waiting.append(received)
+        self._doubt.note(received)
+        self._waiting.put(received)
         self._counters.in_hand += 1
         self._wake.set()
 
@@ -138,6 +152,7 @@ class Intake:
     def _lose(self) -> None:
         """Let go of what waits or is held, and of the turn when it would be tried again: all of it comes anew."""
         self._losses += 1
+        self._doubt.clear()
         if in_hand := len(self._waiting) + len(self._held):
             self._count_stale(in_hand)
             self._counters.in_hand -= in_hand
@@ -163,12 +178,20 @@ class Intake:
                 self._wake.clear()
                 await self._wake.wait()
 
-    async def _turn(self, consumption: Consumption, source: deque[Received]) -> None:
-        self._in_turn = turn = self._take(source)
+    async def _turn(self, consumption: Consumption, source: Line) -> None:
+        if source.doubtful:
+            await self._beware()
+            if not source:
+                return
+        self._in_turn = turn = source.take()
+        self._counters.turns += 1
         self._turn_began = self._losses
         held: list[Received] = []
         try:
-            held = self._hold(await self._work(turn, consumption), source)
+            if turn[0].doubtful and self._doubt.condemns(turn[0], source.rivals):
+                await self._bury(turn[0], deadly(turn[0].returns), consumption)
+            else:
+                held = self._hold(await self._work(turn, consumption), source)
         except Stale:
             self._count_stale(len(turn))
         self._in_turn = []
@@ -187,7 +210,7 @@ class Intake:
         except Exception as fault:
             self._count_faults([fault])
             if len(turn) == 1:
-                await self._bury(turn[0], consumption)
+                await self._bury(turn[0], failed_on("this message"), consumption)
                 return []
             held: list[Received] = []
             for received in turn:
@@ -207,9 +230,8 @@ class Intake:
             return []
         return deeds.held
 
-    async def _bury(self, received: Received, consumption: Consumption) -> None:
-        """Have a message be dead on which we fail."""
-        why = failed_on("this message")
+    async def _bury(self, received: Received, why: Unprocessable, consumption: Consumption) -> None:
+        """Have a whole message be dead."""
         letter = DeadLetter(received, why.reason, why.detail)
         self._count_dead([letter])
         if await self._outlet.bury([letter], self._is_stale):
@@ -217,25 +239,29 @@ class Intake:
         else:
             consumption.ack(received)
 
-    def _take(self, source: deque[Received]) -> list[Received]:
-        """Take the first of `source`: at most `MAX_ITEMS` messages and `MAX_BYTES` bytes, or a larger one alone."""
-        turn = [source.popleft()]
-        size = len(turn[0].body)
-        while source and len(turn) < MAX_ITEMS and (size := size + len(source[0].body)) <= MAX_BYTES:
-            turn.append(source.popleft())
-        self._counters.turns += 1
-        return turn
+    async def _beware(self) -> None:
+        """Prepare for a doubtful message: it may be the end of us.
 
-    def _hold(self, events: list[Received], source: deque[Received]) -> list[Received]:
+        Where it is the first, what comes from other partitions is to be there. And what we have acknowledged has to be
+        with the broker: else what is done already would be the first that comes back, and not the culprit.
+        """
+        if monotonic() - self._doubted_at > DOUBT_LASTS:
+            await asyncio.sleep(GATHERING)
+        with contextlib.suppress(BusError):
+            await self._bus.depth(route_queue(0))  # whatever the answer is, it comes after all that we have sent
+        self._doubted_at = monotonic()
+
+    def _hold(self, events: list[Received], source: Line) -> list[Received]:
         """Hold `events` of a turn that is done, in their place among those held, and return them."""
         if self._is_stale():
             if events:
                 self._count_stale(len(events))
             return []
         if source is self._held:
-            self._held.extendleft(reversed(events))
+            self._held.put_back(events)
         else:
-            self._held.extend(events)
+            for event in events:
+                self._held.put(event)
         return events
 
     async def _decide(self, turn: Sequence[Received]) -> Deeds:
@@ -274,8 +300,8 @@ class Intake:
         await self._outlet.send(deeds.replies, self._is_stale)
         rejected = {received.tag for received in await self._outlet.bury(deeds.dead, self._is_stale)}
         held = {received.tag for received in deeds.held}
-        # An acknowledgement of all before would take along what is held.
-        one_by_one = bool(held or self._held) or len(turn) == 1
+        # An acknowledgement of all before would take along what is held, or waits though it came earlier.
+        one_by_one = bool(held or self._held or self._waiting.doubtful) or len(turn) == 1
         done = None
         for received in turn:
             if received.tag in rejected:

@@ -51,6 +51,7 @@ class DeadReason(StrEnum):
     BAD_PAYLOAD = "bad_payload"
     TOO_LARGE = "too_large"
     INTERNAL = "internal"
+    DEADLY = "deadly"
 
 
 class Unprocessable(Exception):
@@ -143,3 +144,9 @@ def internal() -> Refusal:
 def failed_on(what: str) -> Unprocessable:
     """Say that we failed, and nobody else did."""
     return Unprocessable(DeadReason.INTERNAL, f"the router failed on {what}; its log says how")
+
+
+def deadly(returns: int) -> Unprocessable:
+    """Say that a message was too often in hand when a router died."""
+    detail = f"{returns} times whoever worked on it died, or lost its connection; so nobody worked on it any more"
+    return Unprocessable(DeadReason.DEADLY, detail)

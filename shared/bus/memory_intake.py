@@ -10,7 +10,7 @@ from itertools import takewhile
 from shared.bus.counters import BusCounters
 from shared.bus.memory_core import Broker, Connection, Handed
 from shared.bus.memory_queue import Consumer
-from shared.bus.port import Handler, Received, Source
+from shared.bus.port import RETURNS_HEADER, Handler, Received, Source
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class MemoryIntake:
             letter.message.content_type,
             letter.message.message_id,
             letter.message.timestamp,
-            letter.message.headers,
+            {**letter.message.headers, RETURNS_HEADER: letter.attempts} if letter.attempts else letter.message.headers,
         )
         self._in_hand[handed.tag] = None
         self._counters.received += 1

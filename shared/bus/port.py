@@ -32,6 +32,12 @@ CONFIRM_TIMEOUT = 5.0
 STOP_PATIENCE = 2.0
 """Seconds that whoever stops waits for the bus: a container has ten in all, and a broker may be silent."""
 
+RETURNS_UNTIL_DOUBT = 2
+"""Times that a message comes back before it is doubtful: a lost connection brings it back once, and means nothing."""
+
+RETURNS_HEADER = "x-delivery-count"
+"""A quorum queue's count of the times that a message came back; there from the first time on."""
+
 MAX_UNCONFIRMED = 65_536
 MAX_UNCONFIRMED_BYTES = 128 * 2**20
 """Messages, and bytes of their bodies, of one bus that may wait for their confirms; `publish` refuses more."""
@@ -74,6 +80,19 @@ class Received:
     message_id: str | None = None
     timestamp: int | None = None
     headers: Mapping[str, HeaderValue] = field(default_factory=dict)
+
+    @property
+    def returns(self) -> int:
+        """Return how often it was given out before, and came back; once where its queue does not count."""
+        if not self.redelivered:
+            return 0  # what the header says is its publisher's word then
+        count = self.headers.get(RETURNS_HEADER)
+        return count if isinstance(count, int) else 1
+
+    @property
+    def doubtful(self) -> bool:
+        """Say whether it came back again and again: it may be what ended those who worked on it."""
+        return self.redelivered and self.returns >= RETURNS_UNTIL_DOUBT
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,9 @@ CC_HEADER = "BCC"
 
 ROUTE_MESSAGES = 20_000
 ROUTE_BYTES = 64 * 2**20
-ROUTE_DELIVERIES = 5
+ROUTE_DELIVERIES = 100
+"""Times that a partition gives out a message again. All that a router's prefetch holds comes back when it dies, so the
+routers put away what they die of long before (`router.doubt`); this ends what they cannot."""
 GATEWAY_MESSAGES = 10_000
 GATEWAY_BYTES = 32 * 2**20
 REPLIES_MESSAGES = 50_000

@@ -84,3 +84,15 @@ async def test_what_was_acknowledged_before_the_cut_does_not_come_again(harness,
     await send(bus, "", "q", [b"new"])
     await eventually(lambda: b"new" in taker.bodies)
     assert [body for body in taker.bodies if body != b"new"][:6] == NUMBERS
+
+
+async def test_a_message_says_how_often_it_came_back(harness, bus):
+    await bus.declare(only(plain("q", delivery_limit=9)))
+    await bus.publish("", "q", Message(b"1", headers={"x-delivery-count": 9, "kind": "odd"}))
+    told = []
+    for _ in range(3):
+        victim = await harness.bus("victim")
+        [received] = await (await Taker(victim, acks=False).take("q")).has(1)
+        told.append((received.returns, received.doubtful, received.headers["kind"]))
+        await harness.kill(victim)
+    assert told == [(0, False, "odd"), (1, False, "odd"), (2, True, "odd")], "a publisher's word counts for nothing"

@@ -37,7 +37,7 @@ def test_a_route_queue_is_declared_with_exactly_these_arguments(partition: int) 
         "x-max-length": 20_000,
         "x-max-length-bytes": 67_108_864,
         "x-overflow": "reject-publish",
-        "x-delivery-limit": 5,
+        "x-delivery-limit": 100,
         "x-dead-letter-exchange": "penstock.dead",
         "x-dead-letter-strategy": "at-least-once",
     }
