@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from shared.frames import History, Publish, Refresh, Subscribe, Unsubscribe
+from shared.frames import History, Presence, Publish, Refresh, Subscribe, Unsubscribe
 
-Early: TypeAlias = Subscribe | Unsubscribe | Publish | History | Refresh
+Early: TypeAlias = Subscribe | Unsubscribe | Publish | History | Presence | Refresh
 
 MAX_EARLY_BYTES = 64 * 1024
 """Bytes of payloads and tokens that are held for one client."""

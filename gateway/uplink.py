@@ -23,6 +23,7 @@ from shared.envelopes import (
     MAX_ITEMS,
     VERSION,
     AnyRequest,
+    AttendRequest,
     ConnectRequest,
     FrameBatch,
     GrantedRequest,
@@ -183,6 +184,9 @@ def _weight(request: AnyRequest) -> int:
             return ITEM_OVERHEAD + len(request.payload)
         case RefreshRequest():
             return ITEM_OVERHEAD + len(request.token) + sum(map(len, request.topics))
+        case AttendRequest():
+            members = (*request.came, *request.went)
+            return ITEM_OVERHEAD + sum(ITEM_OVERHEAD + len(bytes(member.info)) for member in members)
         case ConnectRequest():
             return ITEM_OVERHEAD + len(request.token)
     return ITEM_OVERHEAD
