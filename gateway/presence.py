@@ -73,7 +73,7 @@ class Presence:
     async def stop(self) -> None:
         """Tell what is still to be told, for a short while; then say no more."""
         until = monotonic() + FAREWELL
-        while not self._reports.is_done and monotonic() < until:
+        while not self._reports.is_done and monotonic() < until:  # noqa: ASYNC110 (once in a life)
             await asyncio.sleep(self._pause / ROUNDS)
         if self._timer is not None:
             self._timer.cancel()

@@ -176,7 +176,11 @@ async def test_a_gateway_that_was_held_for_dead_reports_everyone_when_it_comes_b
     edge.gateway._presence.start()
     assert await news(watcher) == ("joined", "ann")
     assert await members(watcher) == ["ann", "watcher"]
-    assert edge.counters.leases_lost == 1
+
+    async def noticed() -> bool:
+        return edge.counters.leases_lost == 1
+
+    await eventually(noticed)
 
 
 async def test_after_the_store_has_lost_everything_gateways_report_everyone(penstock: Penstock) -> None:
