@@ -9,6 +9,8 @@ from collections.abc import Callable
 from gateway.addresses import TrustedProxies
 from gateway.admission import Admission, AdmissionLimits
 from gateway.binder import SlotBinder
+from gateway.census import SESSION as CENSUS_SESSION
+from gateway.census import Census
 from gateway.codecs import DIALECTS
 from gateway.counters import Counters
 from gateway.deadlines import RequestDeadlines
@@ -64,6 +66,7 @@ class Gateway:
         self._binder = SlotBinder(bus, self.boot_id, linger=limits.slot_linger)
         self._deadlines = RequestDeadlines(limits.request_timeout, self._expire)
         self._wheel = Wheel()
+        self._census = Census(self.boot_id, self._uplink.ask)
         self._presence = Presence(self.boot_id, self._fanout, self._uplink.ask, self.counters)
         admission = Admission(_admission_limits(settings))
         self._performer = Performer(
@@ -106,6 +109,7 @@ class Gateway:
             emit=EventDoor(bus, self.counters).emit,
             ready=self.readiness,
             metrics=metrics,
+            sessions=self._census.sessions,
         )
         self._listener = Listener(settings, self._reception.welcome, self._http.take, self.port_counters)
 
@@ -159,6 +163,8 @@ class Gateway:
     def _answer(self, reply: envelopes.AnyReply) -> None:
         if reply.session == HEALER_SESSION:
             self._healer.answer(reply)
+        elif reply.session == CENSUS_SESSION:
+            self._census.answer(reply)
         elif reply.session == PRESENCE_SESSION:
             self._presence.answer(reply)
         elif reply.session != PROBE_SESSION:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from gateway.counters import Counters
 from shared import envelopes
+from shared.attending import Notice
 from shared.bus.port import Bus, Intake, Received, Source
 from shared.bus.topology import CONTROL, gateway_queue, replies_queue
 from shared.errors import MalformedEnvelope
@@ -30,7 +31,7 @@ class Downlink:
         deliver: Callable[[envelopes.Entry], None],
         answer: Callable[[envelopes.AnyReply], None],
         kick: Callable[[envelopes.Kick], None],
-        notice: Callable[[envelopes.Notice], None],
+        notice: Callable[[Notice], None],
     ) -> None:
         self._bus = bus
         self._deliveries, self._replies = gateway_queue(boot_id), replies_queue(boot_id)

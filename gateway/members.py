@@ -7,23 +7,23 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from shared import envelopes, frames
+from shared import attending, frames
 
 _decode = msgspec.msgpack.Decoder().decode
 
 
-def change(notice: envelopes.Notice) -> frames.ServerFrame:
+def change(notice: attending.Notice) -> frames.ServerFrame:
     """Return the frame that tells of a member who joined or left."""
-    kind = frames.Joined if notice.change is envelopes.Change.JOINED else frames.Left
+    kind = frames.Joined if notice.change is attending.Change.JOINED else frames.Left
     return kind(notice.topic, member(notice.member))
 
 
-def result(request: int, read: envelopes.PresenceRead) -> frames.Members:
+def result(request: int, read: attending.PresenceRead) -> frames.Members:
     """Return the answer to a client's ``presence``."""
     return frames.Members(request, read.topic, [member(each) for each in read.members], read.count)
 
 
-def member(of: envelopes.Member) -> frames.Member:
+def member(of: attending.Member) -> frames.Member:
     """Return a member as clients see it."""
     return frames.Member(of.user, of.session, _info(of.info))
 

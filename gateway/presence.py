@@ -18,17 +18,10 @@ from gateway.effects import Ask
 from gateway.fanout import Fanout, Receiver
 from gateway.reports import SESSION, Reports
 from gateway.transports.websocket import Connection
+from shared.attending import Attended, Member, Notice, Renewed, RenewRequest
 from shared.clock import monotonic, wall
 from shared.codes import ErrorCode
-from shared.envelopes import (
-    AnyReply,
-    Attended,
-    Member,
-    Notice,
-    Refused,
-    Renewed,
-    RenewRequest,
-)
+from shared.envelopes import AnyReply, Refused
 from shared.store.roll import OWN
 from shared.topics import PARTITIONS, partition
 
@@ -68,7 +61,7 @@ class Presence:
 
     def start(self) -> None:
         """Begin to live by a lease."""
-        self._timer = self._loop.call_later(self._pause, self._tick)
+        self._tick()
 
     async def stop(self) -> None:
         """Tell what is still to be told, for a short while; then say no more."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import count, islice
 from typing import NamedTuple
 
-from shared.envelopes import AttendRequest, Member
+from shared.attending import AttendRequest, Member
 
 SESSION = -2
 """The number by which answers for this room are told from those for clients."""

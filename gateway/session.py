@@ -37,6 +37,7 @@ from gateway.refusals import (
 )
 from gateway.states import Event, IllegalTransition, State, after
 from shared import envelopes, frames
+from shared.attending import PresenceRead, PresenceRequest
 from shared.codes import CloseCode, ErrorCode
 from shared.topics import has_wildcard, is_pattern, is_topic
 
@@ -194,7 +195,7 @@ class Session:
                 return subscribing.allowed(self.topics, reply, pending)
             case envelopes.HistoryRead(), Asked.HISTORY:
                 return [SendHistory(pending.id, reply)]
-            case envelopes.PresenceRead(), Asked.PRESENCE:
+            case PresenceRead(), Asked.PRESENCE:
                 return [Send(members.result(pending.id, reply))]
             case envelopes.Refused(), _:
                 return self._refused(reply, pending)
@@ -286,7 +287,7 @@ class Session:
                 return self._history(frame)
             case frames.Presence():
                 number = self._await(Pending(Asked.PRESENCE, frame.id))
-                return [Ask(frame.topic, envelopes.PresenceRequest(self.number, number, 0, frame.topic), self.grant)]
+                return [Ask(frame.topic, PresenceRequest(self.number, number, 0, frame.topic), self.grant)]
             case frames.Refresh():
                 request = self._await(Pending(Asked.REFRESH, frame.id))
                 refresh = envelopes.RefreshRequest(self.number, request, 0, frame.token, tuple(self.topics))

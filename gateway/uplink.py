@@ -15,6 +15,7 @@ from typing import Protocol
 from gateway.counters import Counters
 from gateway.effects import Ask
 from shared import topics
+from shared.attending import AttendRequest
 from shared.bus.port import Bus, BusState, Message
 from shared.bus.topology import FRAMES
 from shared.codes import ErrorCode
@@ -23,7 +24,6 @@ from shared.envelopes import (
     MAX_ITEMS,
     VERSION,
     AnyRequest,
-    AttendRequest,
     ConnectRequest,
     FrameBatch,
     GrantedRequest,

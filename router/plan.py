@@ -9,21 +9,18 @@ from typing import TypeAlias
 import msgspec
 
 from router.refusals import DeadReason, Refusal, Unprocessable
+from shared.attending import AttendRequest, PresenceRequest, RenewRequest, SessionsRequest
 from shared.bus.port import Message, Received
 from shared.envelopes import (
     AnyReply,
     AnyRequest,
-    AttendRequest,
     ConnectRequest,
     Entry,
     FetchRequest,
     Grant,
     HistoryRequest,
-    PresenceRequest,
     RefreshRequest,
     Refused,
-    RenewRequest,
-    SessionsRequest,
     SubscribeRequest,
 )
 from shared.store.port import Admit, Read

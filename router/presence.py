@@ -17,14 +17,11 @@ from router.plan import Asker, Attending, Outgoing, Plan
 from router.refusals import Refusal, no_presence, no_right, not_one_topic, presence_away
 from router.routing import Deliveries
 from router.rules import Rules
-from shared import envelopes
-from shared.codes import ErrorCode
-from shared.envelopes import (
+from shared import attending
+from shared.attending import (
     Attended,
     AttendRequest,
     Change,
-    Grant,
-    GrantedRequest,
     Notice,
     PresenceRead,
     PresenceRequest,
@@ -33,11 +30,10 @@ from shared.envelopes import (
     SessionsRead,
     SessionsRequest,
 )
+from shared.codes import ErrorCode
+from shared.envelopes import AnyReply, Grant, GrantedRequest
 from shared.store.roll import OWN, Attend, Attendance, Called, Member, Roll
 from shared.topics import PARTITIONS, is_topic
-
-MAX_SESSIONS = 1_000
-"""Sessions that one answer to "who is connected" lists at most."""
 
 Standing: TypeAlias = Callable[[GrantedRequest, Asker, float], Grant]
 """Returns the grant of a request; raises a `Refusal` where it has none that is good at a time (seconds since 1970)."""
@@ -132,7 +128,7 @@ def conclude(plan: Plan) -> list[Outgoing]:
     return deliveries.finish()
 
 
-def _answer(plan: Plan, called: Called, asked: Attending, attendance: Attendance) -> envelopes.AnyReply:
+def _answer(plan: Plan, called: Called, asked: Attending, attendance: Attendance) -> AnyReply:
     match asked.request:
         case AttendRequest(session=session, id=id, went=went):
             linger = 0.0 if asked.command is None else asked.command.linger
@@ -158,9 +154,9 @@ def _tell(deliveries: Deliveries, attendance: Attendance, asked: Attending | Non
             deliveries.add(Notice(topic, change, member))
 
 
-def _kept(members: Iterable[envelopes.Member]) -> tuple[Member, ...]:
+def _kept(members: Iterable[attending.Member]) -> tuple[Member, ...]:
     return tuple(Member(member.user, member.session, bytes(member.info)) for member in members)
 
 
-def _told(members: Iterable[Member]) -> list[envelopes.Member]:
-    return [envelopes.Member(member.user, member.session, Raw(member.info)) for member in members]
+def _told(members: Iterable[Member]) -> list[attending.Member]:
+    return [attending.Member(member.user, member.session, Raw(member.info)) for member in members]

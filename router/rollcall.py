@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from router.plan import Plan
-from router.presence import MAX_SESSIONS, roll_of
+from router.presence import roll_of
 from router.storage import Storage
+from shared.attending import SessionsRequest
 from shared.bus.port import Bus, BusState
 from shared.clock import monotonic
-from shared.envelopes import SessionsRequest
-from shared.store.roll import OWN, Attend, Attendance, Roll
+from shared.store.roll import Attendance, Roll, connected, together
 
 LENIENCY = 0.25
 """For which part of a lease's time leases that have run out count, after a time without service."""
@@ -41,15 +41,16 @@ class RollCall:
         )  # fmt: skip
         if called is not None:
             for user in wanted:
-                connected = await self._connected(called.alive, user)
-                if connected is None:
+                found = await self._connected(called.alive, user)
+                if found is None:
                     return
-                plan.connected[user] = connected
+                plan.connected[user] = found
         plan.called = called
 
     async def _connected(self, gateways: Iterable[str], user: str | None) -> Attendance | None:
-        commands = [Attend(OWN + gateway, limit=MAX_SESSIONS, each=True, user=user) for gateway in gateways]
-        called = await self._storage.call(Roll(self._lease, commands=commands, spare=self._is_lenient()))
+        called = await self._storage.call(
+            Roll(self._lease, commands=connected(gateways, user), spare=self._is_lenient())
+        )
         return None if called is None else together(called.attendances, user)
 
     def _is_lenient(self) -> bool:
@@ -58,11 +59,3 @@ class RollCall:
     def _follow(self, state: BusState, cause: str) -> None:
         if state is BusState.READY:
             self._since = monotonic()
-
-
-def together(attendances: Iterable[Attendance], user: str | None) -> Attendance:
-    """Return the sessions of all gateways as one; where a `user` is named, those that are listed are counted."""
-    each = list(attendances)
-    members = [member for attendance in each for member in attendance.members]
-    sessions = sum(attendance.sessions for attendance in each) if user is None else len(members)
-    return Attendance("", sessions=sessions, members=members)

@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from msgspec import Raw, Struct
 
 from router.plan import Outgoing
+from shared.attending import Notice
 from shared.bus.port import Message
 from shared.bus.topology import ANY_SLOT, CC_HEADER, DELIVER, REPLIES
-from shared.envelopes import MAX_BYTES, MAX_ITEMS, VERSION, AnyReply, Entry, Notice, pack
+from shared.envelopes import MAX_BYTES, MAX_ITEMS, VERSION, AnyReply, Entry, pack
 from shared.topics import SLOTS, slot
 
 ENVELOPE_BYTES = 5

@@ -86,7 +86,7 @@ class EventsApi:
 
     async def post(self, request: web.BaseRequest, topic: str) -> web.Response:
         """Emit the event in `request`; raise `Refusal` where that cannot be."""
-        self._authorize(request)
+        self.authorize(request)
         if not is_topic(topic):
             raise _bad(
                 f"not a topic: 1-{MAX_SEGMENTS} segments joined by dots, each of A-Z a-z 0-9 _ ~ : @ = -, "
@@ -111,7 +111,8 @@ class EventsApi:
             headers={"Content-Type": answers.CONTENT_TYPE},
         )
 
-    def _authorize(self, request: web.BaseRequest) -> None:
+    def authorize(self, request: web.BaseRequest) -> None:
+        """Raise `Refusal` unless the request comes with an API key."""
         given = _key(request)
         if given is None:
             raise Refusal(
@@ -121,7 +122,7 @@ class EventsApi:
                 {"WWW-Authenticate": "Bearer"},
             )
         if not self._api_keys:
-            reason = "no API key may emit here; the operator can set PENSTOCK_API_KEYS"
+            reason = "no API key is known here; the operator can set PENSTOCK_API_KEYS"
             raise Refusal(HTTPStatus.FORBIDDEN, ErrorCode.FORBIDDEN, reason)
         # All are compared, each in constant time: how long it takes says nothing about any of them.
         if not sum([hmac.compare_digest(given, key) for key in self._api_keys]):

@@ -18,7 +18,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from gateway.settings import GatewaySettings
-from gateway.transports import answers
+from gateway.transports import answers, sessions
 from gateway.transports.counters import PortCounters
 from gateway.transports.events import Emit, EventsApi, Refusal
 from shared.bus.port import CONFIRM_TIMEOUT
@@ -36,7 +36,7 @@ RETRY_FULL = 1
 """Seconds that clients are told to wait when too many connections speak HTTP."""
 
 WEBSOCKET_PATH = "/ws"
-HELP = "here are /ws (WebSocket), POST /api/events/{topic}, /healthz, /readyz and /metrics"
+HELP = "here are /ws (WebSocket), POST /api/events/{topic}, /api/sessions, /healthz, /readyz and /metrics"
 
 _EVENTS = "/api/events/"
 
@@ -52,11 +52,13 @@ class HttpDoor:
         emit: Emit,
         ready: Callable[[], Answer],
         metrics: Callable[[], bytes],
+        sessions: sessions.Ask,
     ) -> None:
         limits = settings.gateway
         self._counters = counters
         self._ready = ready
         self._metrics = metrics
+        self._sessions = sessions
         self._events = EventsApi(
             emit,
             [key.get_secret_value() for key in settings.api_keys],
@@ -147,6 +149,10 @@ class HttpDoor:
         if path.startswith(_EVENTS):
             _allow(request, "POST")
             return await self._events.post(request, path.removeprefix(_EVENTS))
+        if path == sessions.PATH:
+            _allow(request, "GET")
+            self._events.authorize(request)
+            return await sessions.answer(request, self._sessions)
         if path == "/healthz":
             _allow(request, "GET", "HEAD")
             return _facts(healthz(uptime=monotonic() - self._born))

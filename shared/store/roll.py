@@ -10,7 +10,7 @@ The sessions of a gateway itself are at a topic of its own, ``/`` and its boot i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -22,6 +22,9 @@ FORGOTTEN = 24 * 3600
 
 LISTED_BYTES = 64 * 1024
 """Bytes of the members that one command lists."""
+
+MAX_SESSIONS = 1_000
+"""Sessions that one answer to "who is connected" lists at most."""
 
 OWN = "/"
 """What the topic at which all sessions of a gateway are begins with."""
@@ -99,3 +102,16 @@ class Called:
     attendances: Sequence[Attendance] = ()
     looked: Sequence[Attendance] = ()
     more: bool = False
+
+
+def connected(gateways: Iterable[str], user: str | None) -> list[Attend]:
+    """Return the commands that list who is connected to `gateways`: all sessions, or those of a `user`."""
+    return [Attend(OWN + gateway, limit=MAX_SESSIONS, each=True, user=user) for gateway in gateways]
+
+
+def together(attendances: Iterable[Attendance], user: str | None) -> Attendance:
+    """Return the sessions of all gateways as one. Of a `user`, those that are listed are counted."""
+    each = list(attendances)
+    members = [member for attendance in each for member in attendance.members]
+    sessions = sum(attendance.sessions for attendance in each) if user is None else len(members)
+    return Attendance("", sessions=sessions, members=members)

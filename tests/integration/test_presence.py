@@ -171,6 +171,7 @@ async def test_a_gateway_that_was_held_for_dead_reports_everyone_when_it_comes_b
     edge = penstock.edges[1]
     await there(penstock, "ann", edge=edge)
     assert await news(watcher) == ("joined", "ann")
+    await eventually(lambda: has_lease(edge))
     edge.gateway._presence._timer.cancel()  # type: ignore[union-attr]  # as SIGSTOP would, for all that routers see
     assert await news(watcher) == ("left", "ann")
     edge.gateway._presence.start()
@@ -239,3 +240,7 @@ async def kill(edge: Edge) -> None:
 
 async def reported(edge: Edge) -> bool:
     return edge.gateway._presence._reports.is_done
+
+
+async def has_lease(edge: Edge) -> bool:
+    return bool(edge.gateway._presence._lease)
