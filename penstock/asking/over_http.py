@@ -31,8 +31,9 @@ def sessions(url: str, api_key: str | None, user: str | None, limit: int) -> dic
         with refused:
             raise _refusal(url, refused.code, _reason(refused.read()) or str(refused.reason)) from refused
     except (OSError, ValueError) as error:
+        why = getattr(error, "reason", error)
         raise CommandError(
-            f"No gateway answers at {url} ({getattr(error, 'reason', error)}). Is `penstock up` running? --url or --port names another, "
+            f"No gateway answers at {url} ({why}). Is `penstock up` running? --url or --port names another, "
             "--store-url the store.",
             Exit.UNREACHABLE,
         ) from error
