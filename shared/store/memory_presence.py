@@ -32,9 +32,9 @@ class Place:
     def attend(self, command: Attend, alive: Collection[str], now: float) -> Attendance:
         """Carry out a command; gateways that are not `alive` have no sessions any more."""
         left = [*self._overdue(now), *self._dead(alive, now)]
+        joined = [member for member in command.came if self._come(command.gateway, member)]
         for member in command.went:
             left += self._go(command.gateway, member.user, member.session, now, command.linger)
-        joined = [member for member in command.came if self._come(command.gateway, member)]
         listed = list(self._listed(command)) if command.limit else []
         sessions = sum(map(len, self._hosts.values())) if command.limit else 0
         return Attendance(self.topic, joined, left, len(self._users), sessions, listed)

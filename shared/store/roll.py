@@ -40,7 +40,7 @@ class Member(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Attend:
-    """Sessions of `gateway` come to `topic` and go; then whoever is gone for good is told of, and members are listed.
+    """Sessions of `gateway` come to `topic`, and others go; who is gone for good is told of, and members are listed.
 
     `stays`: the gateway has sessions there afterwards. A user whose last session goes stays for `linger` seconds.
     At most `limit` members are listed and `LISTED_BYTES`: one for each user, or with `each` all sessions; with `user`

@@ -43,7 +43,7 @@ async def call(roll: Roll, index: str, tags: Sequence[str] | None, enrol: Enrol,
 
 def packed_commands(commands: Sequence[Attend], alive: Sequence[str], tags: Sequence[str]) -> bytes:
     """Pack commands for topics, without the index."""
-    return _encode((False, alive, [_command(command, tags) for command in commands], _KEPT))
+    return _encode((False, list(alive), [_command(command, tags) for command in commands], _KEPT))
 
 
 def attendance(answer: Sequence[Any]) -> Attendance:
@@ -55,7 +55,7 @@ def attendance(answer: Sequence[Any]) -> Attendance:
 def _packed(roll: Roll, index: str, along: Sequence[Attend], tags: Sequence[str]) -> bytes:
     lease = ceil(roll.lease * 1000)
     marks = [mark for command in roll.commands if (mark := _mark(command)) is not None]
-    head = (index, lease, new_epoch(), roll.spare, roll.gateways, marks, roll.partitions, LOOKED_AT)
+    head = (index, lease, new_epoch(), roll.spare, list(roll.gateways), marks, list(roll.partitions), LOOKED_AT)
     return _encode((head, (), [_command(command, tags) for command in along], _KEPT))
 
 

@@ -155,22 +155,21 @@ local function attend(tag, topic, gateway, came, went, linger, limit, room, each
       redis.call('SREM', hosts, host)
     end
   end
-  for at = 1, #went, 2 do
-    redis.call('HDEL', of(gateway), went[at])
-    go(went[at + 1], went[at], linger)
-  end
   for at = 1, #came, 3 do
     redis.call('HSET', of(gateway), came[at], came[at + 1])
     come(came[at + 1], came[at], came[at + 2])
+  end
+  for at = 1, #went, 2 do
+    redis.call('HDEL', of(gateway), went[at])
+    go(went[at + 1], went[at], linger)
   end
   if #came > 0 then
     redis.call('SADD', hosts, gateway)
     keep(hosts)
     keep(of(gateway))
     keep(here)
-  elseif #went > 0 and redis.call('EXISTS', of(gateway)) == 0 then
-    redis.call('SREM', hosts, gateway)
   end
+  if #went > 0 and redis.call('EXISTS', of(gateway)) == 0 then redis.call('SREM', hosts, gateway) end
 
   local members, sessions, listed, seen = {}, 0, 0, {}
   local function list(user, packed)
