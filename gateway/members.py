@@ -34,4 +34,4 @@ def _info(packed: msgspec.Raw) -> Any:
         info = _decode(packed)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return UNSET
-    return UNSET if info is None else info
+    return UNSET if info is None or info == {} else info
