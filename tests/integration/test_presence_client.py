@@ -10,9 +10,7 @@ from tests.support.eventually import eventually
 from tests.support.penstock import running
 
 
-async def test_who_joins_and_leaves_is_yielded_besides_messages_and_after_a_loss_it_is_said_that_more_may_have() -> (
-    None
-):
+async def test_who_joins_and_leaves_is_yielded_and_after_a_loss_that_there_may_have_been_more() -> None:
     async with (
         running(gateways=2, **RULES) as penstock,
         Client(penstock.edges[0].url, token=bearer("ann", name="Ann")) as ann,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from msgspec import Raw
+
 from gateway.reports import AGAIN, IN_FLIGHT, PATIENCE, PAUSE, REPORTED, SESSION, Reports
 from shared.attending import AttendRequest, Member
 
 
 def one(user: str, number: int = 1, info: bytes = b"\xc0") -> Member:
-    from msgspec import Raw
-
     return Member(user, f"g.{number}", Raw(info))
 
 
