@@ -9,6 +9,8 @@ from collections.abc import Callable
 from gateway.addresses import TrustedProxies
 from gateway.admission import Admission, AdmissionLimits
 from gateway.binder import SlotBinder
+from gateway.census import SESSION as CENSUS_SESSION
+from gateway.census import Census
 from gateway.codecs import DIALECTS
 from gateway.counters import Counters
 from gateway.deadlines import RequestDeadlines
@@ -22,9 +24,11 @@ from gateway.healing import SESSION as HEALER_SESSION
 from gateway.healing import Healer
 from gateway.origins import Origins
 from gateway.performer import Performer
+from gateway.presence import Presence
 from gateway.probe import SESSION as PROBE_SESSION
 from gateway.probe import Probe
 from gateway.reception import ConnectionLimits, Reception
+from gateway.reports import SESSION as PRESENCE_SESSION
 from gateway.session import SessionLimits
 from gateway.settings import GatewaySettings
 from gateway.transports.counters import PortCounters
@@ -64,6 +68,8 @@ class Gateway:
         )
         self._deadlines = RequestDeadlines(limits.request_timeout, self._expire)
         self._wheel = Wheel()
+        self._census = Census(self.boot_id, self._uplink.ask)
+        self._presence = Presence(self.boot_id, self._fanout, self._uplink.ask, self.counters)
         admission = Admission(_admission_limits(settings))
         self._performer = Performer(
             self._fanout,
@@ -73,6 +79,7 @@ class Gateway:
             self._deadlines,
             admission,
             self._wheel,
+            self._presence,
             self.counters,
             max_bytes=limits.max_frame_bytes,
         )
@@ -95,6 +102,7 @@ class Gateway:
             deliver=self._healer.take,
             answer=self._answer,
             kick=self._reception.kick,
+            notice=self._presence.notice,
         )
         self._probe = Probe(self._uplink.ask)
         self.port_counters = PortCounters()
@@ -104,6 +112,7 @@ class Gateway:
             emit=EventDoor(bus, self.counters).emit,
             ready=self.readiness,
             metrics=metrics,
+            sessions=self._census.sessions,
         )
         self._listener = Listener(settings, self._reception.welcome, self._http.take, self.port_counters)
 
@@ -128,6 +137,7 @@ class Gateway:
         self._binder.start()
         self._wheel.start(self._tick)
         self._probe.start()
+        self._presence.start()
         host, port = await self._listener.start()
         log.info("gateway listens on %s:%d", host, port, extra={"event": "gateway.started", "host": host, "port": port})
         return host, port
@@ -143,6 +153,7 @@ class Gateway:
         await self._listener.stop_accepting()
         await drain(self._reception.connections, self._performer, within=self._settings.gateway.drain)
         self._probe.stop()
+        await self._presence.stop()
         self._degradation.stop()
         self._healer.stop()
         await self._downlink.stop()
@@ -156,6 +167,10 @@ class Gateway:
     def _answer(self, reply: envelopes.AnyReply) -> None:
         if reply.session == HEALER_SESSION:
             self._healer.answer(reply)
+        elif reply.session == CENSUS_SESSION:
+            self._census.answer(reply)
+        elif reply.session == PRESENCE_SESSION:
+            self._presence.answer(reply)
         elif reply.session != PROBE_SESSION:
             self._reception.answer(reply)
         elif isinstance(reply, envelopes.Probed):

@@ -40,15 +40,19 @@ class Joining:
     the session is closed as a slow one and comes back.
     """
 
-    __slots__ = ("_bytes", "base", "entries", "known", "overflowed")
+    __slots__ = ("_bytes", "base", "entries", "info", "known", "overflowed", "watches")
 
-    def __init__(self) -> None:
+    def __init__(self, *, watches: bool = False) -> None:
         self.entries: list[Step] = []
         self.overflowed = False
         self.base: Place | None = None
         """The place in the topic's log after which `entries` begin; None where that is not known yet."""
         self.known: dict[str, Place] = {}
         """Up to where the client has everything of a topic: it is not given what is held of that."""
+        self.info: bytes | None = None
+        """With what the session is a member of the topic; None where that has no presence, or nobody said yes yet."""
+        self.watches = watches
+        """The client wants to be told who joins and leaves."""
         self._bytes = 0
 
     def know(self, topic: str, place: Place) -> None:

@@ -56,6 +56,14 @@ class Counters:
     """Subscriptions that said where they left off, by whether all was recovered."""
     replayed: int = 0
     """Messages sent out of logs to those who came back."""
+    presence_reports: int = 0
+    """Reports to routers of sessions that came to topics with presence, or left them."""
+    presence_refused: int = 0
+    """Of these, the ones that no router could take in; they are made again."""
+    presence_pushed: int = 0
+    """Members that joined or left, times those who were told."""
+    leases_lost: int = 0
+    """Times this gateway was held for dead, or the store had forgotten it; then it reports everyone anew."""
     dropped: int = 0
     conflated: int = 0
     slow_closed: int = 0

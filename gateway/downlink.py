@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from gateway.counters import Counters
 from shared import envelopes
+from shared.attending import Notice
 from shared.bus.port import STOP_PATIENCE, Bus, Intake, Received, Source
 from shared.bus.topology import CONTROL, gateway_queue, replies_queue
 from shared.errors import MalformedEnvelope
@@ -31,11 +32,12 @@ class Downlink:
         deliver: Callable[[envelopes.Entry], None],
         answer: Callable[[envelopes.AnyReply], None],
         kick: Callable[[envelopes.Kick], None],
+        notice: Callable[[Notice], None],
     ) -> None:
         self._bus = bus
         self._deliveries, self._replies = gateway_queue(boot_id), replies_queue(boot_id)
         self._counters = counters
-        self._deliver, self._answer, self._kick = deliver, answer, kick
+        self._deliver, self._answer, self._kick, self._notice = deliver, answer, kick, notice
         self._intake: Intake | None = None
         self._last: Received | None = None
         self._loop = asyncio.get_running_loop()
@@ -65,8 +67,11 @@ class Downlink:
 
     def _handle(self, received: Received) -> None:
         if received.queue == self._deliveries:
-            for entry in envelopes.read_deliveries(received.body).items:
+            batch = envelopes.read_deliveries(received.body)
+            for entry in batch.items:
                 self._deliver(entry)
+            for notice in batch.notices:
+                self._notice(notice)
         elif received.exchange == CONTROL:
             self._kick(envelopes.read_kick(received.body))
         else:

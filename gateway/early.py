@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from shared.frames import History, Publish, Refresh, Subscribe, Unsubscribe
+from shared.frames import History, Presence, Publish, Refresh, Subscribe, Unsubscribe
 from shared.topics import MAX_BYTES
 
-Early: TypeAlias = Subscribe | Unsubscribe | Publish | History | Refresh
+Early: TypeAlias = Subscribe | Unsubscribe | Publish | History | Presence | Refresh
 
 MAX_EARLY_BYTES = 64 * 1024
 """Bytes that are held for one client; more only where its subscriptions, all that it may have, need more."""

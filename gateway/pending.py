@@ -17,6 +17,7 @@ class Asked(Enum):
     PUBLISH = "publish"
     REFRESH = "refresh"
     HISTORY = "history"
+    PRESENCE = "presence"
 
 
 class Pending(NamedTuple):

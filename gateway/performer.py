@@ -29,6 +29,7 @@ from gateway.effects import (
 )
 from gateway.fanout import Fanout, Holder
 from gateway.healing import Healer
+from gateway.presence import Presence
 from gateway.replay import Replays
 from gateway.resuming import Resuming
 from gateway.states import State
@@ -57,6 +58,7 @@ class Performer:
         deadlines: RequestDeadlines,
         admission: Admission,
         wheel: Wheel,
+        presence: Presence,
         counters: Counters,
         *,
         max_bytes: int,
@@ -70,6 +72,7 @@ class Performer:
         self._deadlines = deadlines
         self._admission = admission
         self._wheel = wheel
+        self._presence = presence
         self._counters = counters
         self._max_bytes = max_bytes
 
@@ -103,6 +106,8 @@ class Performer:
                     self._fanout.joining.remove(topic, Holder(connection, joining))
                     self._fanout.deliver_held(connection, joining.entries)
                     self._fanout.live.add(topic, connection)
+                    if joining.info is not None:
+                        self._presence.appear(connection, topic, joining.info, watches=joining.watches)
                 case Leave(topic, joining):
                     self._leave(connection, topic, joining)
                 case Count(counter):
@@ -135,6 +140,7 @@ class Performer:
     def let_go(self, connection: Connection) -> None:
         """Take back everything that the session of `connection` holds; doing it twice changes nothing."""
         self._uplink.forget(connection)
+        self._presence.disconnect(connection)
         for effect in connection.session.end():
             if isinstance(effect, Leave):
                 self._leave(connection, effect.topic, effect.joining)
@@ -158,6 +164,7 @@ class Performer:
     def _leave(self, connection: Connection, topic: str, joining: Joining | None) -> None:
         if joining is None:
             self._fanout.live.remove(topic, connection)
+            self._presence.leave(connection, topic)
         else:
             self._fanout.joining.remove(topic, Holder(connection, joining))
         self._binder.release(topic)
@@ -171,6 +178,7 @@ class Performer:
             self._counters.sessions += 1
             connection.identified = True
             connection.allow(self._max_bytes)
+            self._presence.connect(connection)
             return True
         reason = f"too many connections of user {user}"
         self.end(connection, CloseCode.TOO_MANY_CONNECTIONS, reason)

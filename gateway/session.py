@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway import subscribing
+from gateway import members, subscribing
 from gateway.catchup import Joining
 from gateway.early import Early, EarlyFrames, room
 from gateway.effects import (
@@ -39,6 +39,7 @@ from gateway.refusals import (
 )
 from gateway.states import Event, IllegalTransition, State, after
 from shared import envelopes, frames
+from shared.attending import PresenceRead, PresenceRequest
 from shared.codes import CloseCode, ErrorCode
 from shared.topics import has_wildcard
 
@@ -217,6 +218,8 @@ class Session:
                 return subscribing.allowed(self.topics, reply, pending)
             case envelopes.HistoryRead(), Asked.HISTORY:
                 return [SendHistory(pending.id, reply)]
+            case PresenceRead(), Asked.PRESENCE:
+                return [Send(members.result(pending.id, reply))]
             case envelopes.Refused(), _:
                 return self._refused(reply, pending)
             case envelopes.Granted(), Asked.CONNECT:
@@ -305,6 +308,9 @@ class Session:
                 return self._subscribe(frame)
             case frames.History():
                 return self._history(frame)
+            case frames.Presence():
+                number = self._await(Pending(Asked.PRESENCE, frame.id))
+                return [Ask(frame.topic, PresenceRequest(self.number, number, 0, frame.topic), self.grant)]
             case frames.Refresh():
                 request = self._await(Pending(Asked.REFRESH, frame.id))
                 refresh = envelopes.RefreshRequest(self.number, request, 0, frame.token, tuple(self.topics))
@@ -324,9 +330,11 @@ class Session:
         if len(self.topics) >= self._limits.max_subscriptions:
             reason = f"a connection may have {self._limits.max_subscriptions} subscriptions"
             return [error(frame.id, ErrorCode.FORBIDDEN, reason), Count("too_many_subscriptions")]
-        joining = self.topics[topic] = Joining()
+        joining = self.topics[topic] = Joining(watches=frame.presence)
         number = self._await(Pending(Asked.SUBSCRIBE, frame.id, topic, joining, frame.from_, frame.tail or 0))
-        request = envelopes.SubscribeRequest(self.number, number, 0, topic, frame.from_ is not None)
+        request = envelopes.SubscribeRequest(
+            self.number, number, 0, topic, frame.from_ is not None, presence=frame.presence
+        )
         at = frame.from_.at if frame.from_ is not None and has_wildcard(topic) else None
         return [Join(topic, joining, Ask(topic, request, self.grant), at)]
 

@@ -25,6 +25,7 @@ def allowed(topics: Topics, reply: SubscribeAllowed, pending: Pending) -> list[E
     topic, joining = pending.topic, pending.joining
     if joining is None or topics.get(topic) is not joining:
         return [taken_back(pending.id, topic)]
+    joining.info = reply.info
     if reply.epoch is not None and reply.offset is not None:
         head = Place(reply.epoch, reply.offset)
         return [CatchUp(pending.id, topic, joining, head, pending.since, pending.tail)]

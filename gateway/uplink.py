@@ -15,6 +15,7 @@ from typing import Protocol
 from gateway.counters import Counters
 from gateway.effects import Ask
 from shared import topics
+from shared.attending import AttendRequest
 from shared.bus.port import Bus, BusState, Message
 from shared.bus.topology import FRAMES
 from shared.codes import ErrorCode
@@ -183,6 +184,9 @@ def _weight(request: AnyRequest) -> int:
             return ITEM_OVERHEAD + len(request.payload)
         case RefreshRequest():
             return ITEM_OVERHEAD + len(request.token) + sum(map(len, request.topics))
+        case AttendRequest():
+            members = (*request.came, *request.went)
+            return ITEM_OVERHEAD + sum(ITEM_OVERHEAD + len(bytes(member.info)) for member in members)
         case ConnectRequest():
             return ITEM_OVERHEAD + len(request.token)
     return ITEM_OVERHEAD

@@ -15,6 +15,7 @@ from router.parking import Parking
 from router.payloads import Payloads
 from router.pipeline import Pipeline
 from router.requests import Requests
+from router.rollcall import RollCall
 from router.rules import Rules
 from router.settings import RouterSettings
 from router.storage import Storage
@@ -49,10 +50,15 @@ class Router:
         self._intake = Intake(
             bus,
             self._storage,
-            Pipeline(Requests(trusted.verifier, rules, limits, payloads), Events(rules, payloads), Inquiries(rules)),
+            Pipeline(
+                Requests(trusted.verifier, rules, limits, payloads, settings.presence_linger),
+                Events(rules, payloads),
+                Inquiries(rules),
+            ),
             Parking(settings.max_parked),
             Outlet(bus, self.counters, self.name),
             self.counters,
+            RollCall(self._storage, bus, settings.presence_lease),
             router_id=self.name,
             prefetch=settings.prefetch,
         )

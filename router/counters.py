@@ -24,6 +24,7 @@ class Counters:
     events: int = 0
     published: int = 0
     repeated: int = 0
+    noticed: int = 0
     logs_read: int = 0
     denied: Counter[str] = field(default_factory=Counter)
     dead: Counter[str] = field(default_factory=Counter)
@@ -53,6 +54,7 @@ ROUTER: Catalogue = {
     "events": counter("Events of back ends."),
     "published": counter("Messages delivered to the gateways, of clients and back ends."),
     "repeated": counter("Messages that stood in their topic's log before: the first one counts, and goes out again."),
+    "noticed": counter("Members that joined a topic with presence, or left it; told to who wants to know."),
     "logs_read": counter("Reads of topics' logs: for those who subscribe, come back, or ask for history."),
     "denied": counter("Requests that were refused.", by="code"),
     "dead": counter("Messages and parts of batches that went to penstock.dead.", by="reason"),

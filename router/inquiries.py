@@ -96,7 +96,7 @@ class Inquiries:
                 return HistoryRead(session, id, topic, log.epoch, log.head, entries_of(log))
             case SubscribeRequest(session=session, id=id, topic=topic):
                 # Whether one who comes back gets all that was missed, the gateway decides: `recovered` is left open.
-                return SubscribeAllowed(session, id, topic, log.epoch, log.head)
+                return SubscribeAllowed(session, id, topic, log.epoch, log.head, info=inquiry.info)
 
     def _find_heads(self, patterns: Sequence[Inquiry], recent: Sequence[str]) -> None:
         """Say of each pattern which logs are to be read; of all at once, as there may be many of both."""

@@ -29,6 +29,7 @@ from router.parking import Parking
 from router.pipeline import NOTHING_READ, Pipeline
 from router.plan import DeadLetter, Deeds, Plan
 from router.refusals import Unprocessable, deadly, failed_on
+from router.rollcall import RollCall
 from router.storage import Storage
 from shared.bus.port import STOP_PATIENCE, Bus, BusState, Received, Source
 from shared.bus.port import Intake as Consumption
@@ -58,6 +59,7 @@ class Intake:
         parking: Parking,
         outlet: Outlet,
         counters: Counters,
+        roll_call: RollCall,
         *,
         router_id: str,
         prefetch: int,
@@ -80,6 +82,7 @@ class Intake:
         self._in_turn: list[Received] = []
         self._turn_began = 0
         self._generation = 0
+        self._roll_call = roll_call
         self._losses = 0
         """How often what was in hand has ceased to be ours."""
         self._wake = asyncio.Event()
@@ -272,6 +275,7 @@ class Intake:
         since = self._pipeline.since(plan)
         recent = None if since is None else await storage.recent(since)
         logs = await storage.read(self._pipeline.reads(plan, admissions, recent))
+        await self._roll_call.take(plan)
         return self._conclude(plan, admissions, logs)
 
     def _conclude(
@@ -283,6 +287,7 @@ class Intake:
         counters.events += plan.events - len(deeds.held)
         counters.published += deeds.published
         counters.repeated += plan.repeated
+        counters.noticed += plan.noticed
         counters.delivery_batches += len(deeds.deliveries)
         counters.reply_batches += len(deeds.replies)
         counters.parked, counters.parked_refused = len(self._parking), self._parking.turned_away

@@ -17,7 +17,8 @@ from collections.abc import Iterable, Sequence
 from router.events import Events
 from router.history import entry_at, first_of, in_order
 from router.inquiries import Inquiries, Logs, since
-from router.plan import Asker, Deeds, Inquiry, Parked, Plan, Publication
+from router.plan import Asker, Attending, Deeds, Inquiry, Parked, Plan, Publication
+from router.presence import conclude as conclude_presence
 from router.reading import read_batch
 from router.refusals import DeadReason, Refusal, Unprocessable, failed_on, internal, store_away, too_fast
 from router.requests import Requests
@@ -80,11 +81,12 @@ class Pipeline:
                 self._give_up(plan, publication, fault)
         for inquiry in plan.inquiries:
             self._conclude_inquiry(plan, inquiry, logs)
+        notices = conclude_presence(plan)
         deliveries = Deliveries()
         for entry in in_order(entries) if plan.repeated else entries:
             deliveries.add(entry)
         replies = [out for gateway, several in plan.replies.items() for out in replies_to(gateway, several)]
-        return Deeds(deliveries.finish(), replies, plan.dead, plan.held, deliveries.entries)
+        return Deeds([*deliveries.finish(), *notices], replies, plan.dead, plan.held, deliveries.entries)
 
     def unpark(self, waiting: Iterable[Parked], now: float) -> Plan:
         """Decide what had to wait for the issuer's keys; whatever these are by now, nothing waits a second time."""
@@ -128,6 +130,8 @@ class Pipeline:
                     plan.publications.append(outcome)
                 case Inquiry():
                     plan.inquiries.append(outcome)
+                case Attending():
+                    plan.attending.append(outcome)
                 case Parked():
                     plan.parked.append(outcome)
                 case reply:

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import msgspec
 
 from router.refusals import DeadReason, Refusal, Unprocessable
+from shared.attending import AttendRequest, PresenceRequest, RenewRequest, SessionsRequest
 from shared.bus.port import Message, Received
 from shared.envelopes import (
     AnyReply,
@@ -23,6 +24,7 @@ from shared.envelopes import (
     SubscribeRequest,
 )
 from shared.store.port import Admit, Read
+from shared.store.roll import Attend, Attendance, Called
 
 
 class Asker(msgspec.Struct, gc=False):
@@ -67,6 +69,16 @@ class Inquiry(msgspec.Struct):
     refusal: Refusal | None = None
     at: int | None = None
     """When it is answered: milliseconds since 1970."""
+    info: bytes | None = None
+    """With what a session that subscribes is a member of the topic; None where that has no presence."""
+
+
+class Attending(msgspec.Struct):
+    """A request about who is where, and what the store is asked for it; None: nothing of its own."""
+
+    asker: Asker
+    request: AttendRequest | PresenceRequest | RenewRequest | SessionsRequest
+    command: Attend | None = None
 
 
 class Parked(msgspec.Struct):
@@ -125,6 +137,14 @@ class Plan:
     """By gateway."""
     denials: list[Denial] = field(default_factory=list)
     inquiries: list[Inquiry] = field(default_factory=list)
+    attending: list[Attending] = field(default_factory=list)
+    called: Called | None = None
+    """What the store said to those; None where it is away."""
+    connected: dict[str | None, Attendance] = field(default_factory=dict)
+    """Sessions that are connected: all, and those of a user."""
+    lease: float = 0.0
+    noticed: int = 0
+    """Members that joined or left."""
     parked: list[Parked] = field(default_factory=list)
     held: list[Received] = field(default_factory=list)
     """Events that cannot be logged now, and so not be delivered; in their order."""

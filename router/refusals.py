@@ -8,7 +8,7 @@ from shared.codes import CloseCode, ErrorCode
 from shared.envelopes import ConnectRequest, RefreshRequest
 from shared.errors import TokenRefused
 from shared.store.port import Admitted
-from shared.topics import is_pattern
+from shared.topics import has_wildcard, is_pattern
 
 QUOTED = 80
 """Characters of a client's own words that a reason repeats."""
@@ -129,10 +129,24 @@ def no_history(topic: str) -> Refusal:
     return Refusal(ErrorCode.NOT_FOUND, f"{topic} keeps no history: its messages are for those who are there")
 
 
-def not_one_topic(text: str) -> Refusal:
-    """Return the refusal to read the history of `text`."""
+def no_presence(topic: str) -> Refusal:
+    """Return the refusal to tell who is at `topic`, or joins and leaves it."""
+    if is_pattern(topic) and has_wildcard(topic):
+        return Refusal(ErrorCode.BAD_REQUEST, f"presence is told of one topic, and {topic} is a pattern")
+    return Refusal(ErrorCode.NOT_FOUND, f"{topic[:QUOTED]} has no presence: its rule does not say presence = true")
+
+
+def presence_away() -> Refusal:
+    """Return the refusal of a question or a report about who is where, while the store is away."""
+    return Refusal(
+        ErrorCode.UNAVAILABLE, "the store that knows who is where is away just now", retry_after=STORE_RETRY_AFTER
+    )
+
+
+def not_one_topic(text: str, what: str = "history is read") -> Refusal:
+    """Return the refusal to read the history of `text`, or `what` else there is of a topic alone."""
     if is_pattern(text):
-        return Refusal(ErrorCode.BAD_REQUEST, f"history is read of one topic, and {text} is a pattern")
+        return Refusal(ErrorCode.BAD_REQUEST, f"{what} of one topic, and {text} is a pattern")
     return Refusal(ErrorCode.BAD_REQUEST, f"not a topic: {text[:QUOTED]!r}")
 
 

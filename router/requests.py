@@ -16,7 +16,8 @@ from router.inquiries import MAX_ENTRIES, SLACK
 from router.keys import NeedsKeys
 from router.limits import Limits
 from router.payloads import BadPayload, Payloads
-from router.plan import Asker, Inquiry, Parked, Publication
+from router.plan import Asker, Attending, Inquiry, Parked, Publication
+from router.presence import Presence
 from router.refusals import (
     Refusal,
     bad_token,
@@ -61,17 +62,20 @@ CACHED_GRANTS = 4_096
 MIN_RETRY_AFTER = 1.0
 """Seconds after which a client whose token could not be checked may try again, at the earliest."""
 
-Outcome: TypeAlias = AnyReply | Publication | Inquiry | Parked
+Outcome: TypeAlias = AnyReply | Publication | Inquiry | Attending | Parked
 
 
 class Requests:
     """Decides, one request at a time. `now` is always seconds since 1970."""
 
-    def __init__(self, verifier: Verifier, rules: Rules, limits: Limits, payloads: Payloads) -> None:
+    def __init__(
+        self, verifier: Verifier, rules: Rules, limits: Limits, payloads: Payloads, linger: float = 5.0
+    ) -> None:
         self._verifier = verifier
         self._rules = rules
         self._limits = limits
         self._payloads = payloads
+        self._presence = Presence(rules, self._standing, linger)
         self._deciders: dict[type, Callable[[Any, Asker, float], Outcome]] = {
             ConnectRequest: self._connect,
             SubscribeRequest: self._subscribe,
@@ -80,6 +84,7 @@ class Requests:
             ProbeRequest: self._probe,
             FetchRequest: self._fetch,
             HistoryRequest: self._history,
+            **self._presence.deciders,
         }
 
     def decide(self, request: AnyRequest, asker: Asker, now: float) -> Outcome:
@@ -115,6 +120,7 @@ class Requests:
             raise not_a_pattern(request.topic)
         if not may_subscribe(grant.subscribe, request.topic):
             raise no_right("subscribe to", request.topic)
+        info = self._presence.info(request.topic, grant, request.presence)
         if has_wildcard(request.topic):
             within = request.within
             # Who was away for longer than anything is kept may have missed what no log can tell of any more. A little
@@ -122,10 +128,10 @@ class Requests:
             if within is not None and -SLACK < within <= self._rules.longest:
                 return Inquiry(asker, request, within, at=int(now * 1000))
         elif self._rules.of(request.topic).history:
-            return Inquiry(asker, request)
+            return Inquiry(asker, request, info=info)
         recovered = False if request.resume or request.within is not None else None
         at = int(now * 1000) if has_wildcard(request.topic) else None
-        return SubscribeAllowed(request.session, request.id, request.topic, recovered=recovered, at=at)
+        return SubscribeAllowed(request.session, request.id, request.topic, recovered=recovered, at=at, info=info)
 
     def _fetch(self, request: FetchRequest, asker: Asker, now: float) -> Outcome:
         # No grant: a gateway asks for what its sessions have been allowed to hear.

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from msgspec import Raw, Struct
 
 from router.plan import Outgoing
+from shared.attending import Notice
 from shared.bus.port import Message
 from shared.bus.topology import ANY_SLOT, CC_HEADER, DELIVER, REPLIES
 from shared.envelopes import MAX_BYTES, MAX_ITEMS, VERSION, AnyReply, Entry, pack
@@ -29,8 +30,16 @@ class _Batch(Struct, array_like=True):
     items: list[Raw]
 
 
+class _NoticeBatch(Struct, array_like=True):
+    """A `DeliveryBatch` of notices."""
+
+    version: int
+    items: tuple[()]
+    notices: list[Raw]
+
+
 class Deliveries:
-    """Entries in the order in which they are added, in as few batches as their bounds allow.
+    """Entries, or else notices, in the order in which they are added, in as few batches as their bounds allow.
 
     `entries` counts them.
     """
@@ -41,9 +50,11 @@ class Deliveries:
         self._items: list[Raw] = []
         self._slots: dict[str, None] = {}
         self._size = ENVELOPE_BYTES
+        self._are_notices = False
 
-    def add(self, entry: Entry) -> None:
-        """Put `entry` after the others."""
+    def add(self, entry: Entry | Notice) -> None:
+        """Put `entry` after the others, which are of its kind."""
+        self._are_notices = isinstance(entry, Notice)
         packed = pack(entry)
         if self._items and (len(self._items) == MAX_ITEMS or self._size + len(packed) > MAX_BYTES):
             self._close()
@@ -60,7 +71,9 @@ class Deliveries:
 
     def _close(self) -> None:
         first, *others = self._slots
-        message = Message(pack(_Batch(VERSION, self._items)), headers={CC_HEADER: [*others, ANY_SLOT]}, durable=False)
+        items = self._items
+        batch = _NoticeBatch(VERSION, (), items) if self._are_notices else _Batch(VERSION, items)
+        message = Message(pack(batch), headers={CC_HEADER: [*others, ANY_SLOT]}, durable=False)
         self._done.append(Outgoing(DELIVER, first, message))
         self._items, self._slots, self._size = [], {}, ENVELOPE_BYTES
 

@@ -29,6 +29,8 @@ class Rule:
     burst: int
     history: int
     history_ttl: int
+    presence: int = 0
+    """How many members of a topic are listed at most; 0: the topic has no presence."""
 
 
 class Rules:
@@ -46,4 +48,5 @@ class Rules:
 
 
 def _rule(rule: TopicRule) -> Rule:
-    return Rule(_SLOW[rule.slow], rule.publish_rate, rule.publish_burst, rule.history, rule.history_ttl)
+    presence = rule.presence_listed if rule.presence else 0
+    return Rule(_SLOW[rule.slow], rule.publish_rate, rule.publish_burst, rule.history, rule.history_ttl, presence)

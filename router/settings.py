@@ -113,6 +113,12 @@ class TopicRule(BaseModel):
         "shows as a jump of offset.",
     )
     presence: bool = Field(default=False, description="Whether clients may see who else is subscribed.")
+    presence_listed: int = Field(
+        default=100,
+        ge=1,
+        le=1_000,
+        description="Members that one answer lists; the count beside them is exact, however many there are.",
+    )
     publish_rate: float = Field(default=20.0, gt=0, description="Messages a second of one user on one topic.")
     publish_burst: int = Field(default=40, ge=1, description="Messages at once of one user on one topic.")
 
@@ -149,6 +155,18 @@ class RouterSettings(CommonSettings):
     max_payload_bytes: int = Field(default=128 * 1024, ge=1, le=16 * 2**20, description="Bytes of one payload.")
     max_payload_depth: int = Field(
         default=64, ge=1, le=256, description="How deep the arrays and objects of a payload may be nested."
+    )
+    presence_linger: float = Field(
+        default=5.0,
+        ge=0,
+        le=300,
+        description="Seconds after which it is told that a user left a topic; who comes back sooner never left.",
+    )
+    presence_lease: float = Field(
+        default=20.0,
+        ge=1,
+        le=600,
+        description="Seconds for which a gateway that says nothing counts as alive; then its sessions count no more.",
     )
     prefetch: int = Field(
         default=128, ge=1, le=10_000, description="Messages of one partition taken before they are done."

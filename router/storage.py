@@ -17,6 +17,7 @@ from shared.backoff import full_jitter
 from shared.clock import monotonic
 from shared.errors import StoreAway
 from shared.store.port import Admit, Admitted, Limit, Log, Read, Store
+from shared.store.roll import Called, Roll
 
 RETRY_BASE = 0.05
 RETRY_CAP = 2.0
@@ -44,6 +45,8 @@ class Storage:
         self._store = store
         self._stand_in = stand_in
         self._counters = counters
+        self.back_at = 0.0
+        """When the store could be reached again at last; monotonic, 0 where it was never away."""
         self._attempt = 0
         self._since = 0.0
         self._task: asyncio.Task[None] | None = None
@@ -111,6 +114,18 @@ class Storage:
         self._counters.logs_read += len(reads)
         return dict(zip(reads, logs, strict=True))
 
+    async def call(self, roll: Roll) -> Called | None:
+        """Return the outcome of a roll; None where there is none, as the store is away or fails on it."""
+        if self.away:
+            return None
+        try:
+            return await self._store.call(roll, monotonic())
+        except StoreAway as reason:
+            self._lose(reason)
+        except Exception as fault:
+            self._count_fault(fault)
+        return None
+
     async def _admit_one_by_one(self, commands: Sequence[Admit]) -> Sequence[Admitted | Exception]:
         outcomes: list[Admitted | Exception] = []
         lost = False
@@ -151,6 +166,7 @@ class Storage:
             break
         self._task = None
         self._counters.store_away = 0
+        self.back_at = monotonic()
         journal.store_back(monotonic() - self._since)
         self.on_back()
 

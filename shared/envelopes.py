@@ -18,6 +18,20 @@ from typing import Generic, TypeAlias, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
+from shared.asking import GrantedRequest as GrantedRequest
+from shared.asking import Reply as Reply
+from shared.asking import Request as Request
+from shared.attending import (
+    Attended,
+    AttendRequest,
+    Notice,
+    PresenceRead,
+    PresenceRequest,
+    Renewed,
+    RenewRequest,
+    SessionsRead,
+    SessionsRequest,
+)
 from shared.errors import MalformedEnvelope
 
 VERSION = 1
@@ -57,27 +71,11 @@ class Grant(Struct, array_like=True, frozen=True):
     """The token's ``info``, MessagePack."""
 
 
-class Request(Struct, array_like=True, gc=False):
-    """What a session asks of a router. `session` is the gateway's number for it, `id` the session's for the request.
-
-    No session uses a number twice, so that a late answer is never taken for another's.
-    """
-
-    session: int
-    id: int
-
-
 class ConnectRequest(Request, tag=0):
     """Is this token good?"""
 
     token: str
     address: str
-
-
-class GrantedRequest(Request, gc=False):
-    """A request that needs a right. `grant` is the place of the session's grant in the batch's list."""
-
-    grant: int
 
 
 class SubscribeRequest(GrantedRequest, tag=1):
@@ -89,6 +87,8 @@ class SubscribeRequest(GrantedRequest, tag=1):
     topic: str
     resume: bool = False
     within: float | None = None
+    presence: bool = False
+    """The session wants to be told who joins and leaves; refused where the topic has no presence."""
 
 
 class PublishRequest(GrantedRequest, tag=2):
@@ -132,7 +132,17 @@ class HistoryRequest(GrantedRequest, tag=6):
 
 
 AnyRequest: TypeAlias = (
-    ConnectRequest | SubscribeRequest | PublishRequest | RefreshRequest | ProbeRequest | FetchRequest | HistoryRequest
+    ConnectRequest
+    | SubscribeRequest
+    | PublishRequest
+    | RefreshRequest
+    | ProbeRequest
+    | FetchRequest
+    | HistoryRequest
+    | AttendRequest
+    | PresenceRequest
+    | RenewRequest
+    | SessionsRequest
 )
 
 
@@ -173,17 +183,11 @@ class Entry(Struct, array_like=True, gc=False):
 
 
 class DeliveryBatch(Struct, array_like=True):
-    """Entries for every gateway that serves one of their slots."""
+    """Entries, or notices, for every gateway that serves one of their slots."""
 
     version: int
     items: list[Entry]
-
-
-class Reply(Struct, array_like=True, gc=False):
-    """A router's answer to the request `id` of `session`."""
-
-    session: int
-    id: int
+    notices: list[Notice] = []
 
 
 class Granted(Reply, tag=0):
@@ -219,6 +223,8 @@ class SubscribeAllowed(Reply, tag=1):
     recovered: bool | None = None
     heads: tuple[Head, ...] | None = None
     at: int | None = None
+    info: bytes | None = None
+    """With what the gateway reports the session as a member, unread; None where the topic has no presence."""
 
 
 class Published(Reply, tag=2):
@@ -270,7 +276,20 @@ class HistoryRead(Reply, tag=7):
     entries: list[Entry]
 
 
-AnyReply: TypeAlias = Granted | SubscribeAllowed | Published | Refused | Refreshed | Probed | Fetched | HistoryRead
+AnyReply: TypeAlias = (
+    Granted
+    | SubscribeAllowed
+    | Published
+    | Refused
+    | Refreshed
+    | Probed
+    | Fetched
+    | HistoryRead
+    | Attended
+    | PresenceRead
+    | Renewed
+    | SessionsRead
+)
 
 
 class ReplyBatch(Struct, array_like=True):

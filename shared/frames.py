@@ -73,6 +73,7 @@ class Subscribe(ClientFrame, tag="subscribe"):
     topic: Name
     from_: Since | None = field(name="from", default=None)
     tail: Annotated[int, Meta(ge=0, le=1_000)] | None = None
+    presence: bool = False
 
 
 class Unsubscribe(ClientFrame, tag="unsubscribe"):
@@ -101,6 +102,13 @@ class History(ClientFrame, tag="history"):
     after: Offset | None = None
 
 
+class Presence(ClientFrame, tag="presence"):
+    """Ask who is at a topic."""
+
+    id: RequestId
+    topic: Name
+
+
 class Refresh(ClientFrame, tag="refresh"):
     """Bring a new token before the old one expires."""
 
@@ -112,7 +120,7 @@ class Pong(ClientFrame, tag="pong"):
     """The answer to a `Ping`."""
 
 
-AnyClientFrame: TypeAlias = Connect | Subscribe | Unsubscribe | Publish | History | Refresh | Pong
+AnyClientFrame: TypeAlias = Connect | Subscribe | Unsubscribe | Publish | History | Presence | Refresh | Pong
 
 
 class ServerFrame(Struct, tag_field="type", omit_defaults=True, gc=False):
@@ -196,6 +204,37 @@ class Result(ServerFrame, tag="result"):
     messages: list[Raw]
     epoch: str
     offset: int
+
+
+class Member(Struct, omit_defaults=True, gc=False):
+    """Somebody at a topic: the user, what the token says of them, and a session of theirs."""
+
+    user: str
+    session: str
+    info: Any = UNSET
+
+
+class Members(ServerFrame, tag="result"):
+    """The answer to `Presence`: `count` users are at the topic, and `members` some of them, or all."""
+
+    id: int
+    topic: str
+    members: list[Member]
+    count: int
+
+
+class Joined(ServerFrame, tag="joined"):
+    """Somebody is at `topic` now who was not."""
+
+    topic: str
+    member: Member
+
+
+class Left(ServerFrame, tag="left"):
+    """Somebody is at `topic` no more."""
+
+    topic: str
+    member: Member
 
 
 class Degraded(ServerFrame, tag="degraded"):

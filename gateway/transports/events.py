@@ -87,7 +87,7 @@ class EventsApi:
 
     async def post(self, request: web.BaseRequest, topic: str) -> web.Response:
         """Emit the event in `request`; raise `Refusal` where that cannot be."""
-        self._authorize(request)
+        self.authorize(request)
         if not is_topic(topic):
             raise _bad(
                 f"not a topic: 1-{MAX_SEGMENTS} segments joined by dots, each of A-Z a-z 0-9 _ ~ : @ = -, "
@@ -117,7 +117,8 @@ class EventsApi:
         # All are compared, each in constant time: how long it takes says nothing about any of them.
         return key is not None and bool(sum([hmac.compare_digest(key, known) for known in self._api_keys]))
 
-    def _authorize(self, request: web.BaseRequest) -> None:
+    def authorize(self, request: web.BaseRequest) -> None:
+        """Raise `Refusal` unless the request comes with an API key."""
         given = given_key(_one(request, "X-API-Key"), _one(request, "Authorization"), "utf-8")
         if given is None:
             raise Refusal(
@@ -127,7 +128,7 @@ class EventsApi:
                 {"WWW-Authenticate": "Bearer"},
             )
         if not self._api_keys:
-            reason = "no API key may emit here; the operator can set PENSTOCK_API_KEYS"
+            reason = "no API key is known here; the operator can set PENSTOCK_API_KEYS"
             raise Refusal(HTTPStatus.FORBIDDEN, ErrorCode.FORBIDDEN, reason)
         if not self.knows(given):
             raise Refusal(HTTPStatus.FORBIDDEN, ErrorCode.FORBIDDEN, "this API key is not known here")

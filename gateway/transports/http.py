@@ -19,7 +19,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from gateway.addresses import TrustedProxies
 from gateway.settings import GatewaySettings
-from gateway.transports import answers
+from gateway.transports import answers, sessions
 from gateway.transports.callers import Callers
 from gateway.transports.counters import PortCounters
 from gateway.transports.events import Emit, EventsApi, Refusal
@@ -40,7 +40,7 @@ RETRY_FULL = 1
 """Seconds that clients are told to wait when too many connections speak HTTP."""
 
 WEBSOCKET_PATH = "/ws"
-HELP = "here are /ws (WebSocket), POST /api/events/{topic}, /healthz, /readyz and /metrics"
+HELP = "here are /ws (WebSocket), POST /api/events/{topic}, /api/sessions, /healthz, /readyz and /metrics"
 
 _EVENTS = "/api/events/"
 
@@ -56,12 +56,14 @@ class HttpDoor:
         emit: Emit,
         ready: Callable[[], Answer],
         metrics: Callable[[], bytes],
+        sessions: sessions.Ask,
     ) -> None:
         limits = settings.gateway
         self._counters = counters
         born = monotonic()
         self._health = {"/healthz": lambda: healthz(uptime=monotonic() - born), "/readyz": ready}
         self._metrics = metrics
+        self._sessions = sessions
         self._events = EventsApi(
             emit,
             [key.get_secret_value() for key in settings.api_keys],
@@ -178,6 +180,10 @@ class HttpDoor:
         if path.startswith(_EVENTS):
             _allow(request, "POST")
             return await self._events.post(request, path.removeprefix(_EVENTS))
+        if path == sessions.PATH:
+            _allow(request, "GET")
+            self._events.authorize(request)
+            return await sessions.answer(request, self._sessions)
         if (health := self._health.get(path)) is not None:  # behind an event, on its connection
             _allow(request, "GET", "HEAD")
             return _facts(health())

@@ -13,6 +13,7 @@ from shared.errors import (
     ConfirmTimeout,
     PenstockError,
     PublishRefused,
+    StoreAway,
     Unroutable,
 )
 
@@ -23,6 +24,7 @@ _CODES: tuple[tuple[type[Exception], Exit], ...] = (
     (BusAway, Exit.UNREACHABLE),
     (BusBlocked, Exit.UNREACHABLE),
     (ConfirmTimeout, Exit.UNREACHABLE),
+    (StoreAway, Exit.UNREACHABLE),
     (PublishRefused, Exit.REFUSED),
     (Unroutable, Exit.REFUSED),
     (BusError, Exit.FAILED),

@@ -25,6 +25,7 @@ COMMANDS = {
     "worker": "Run a worker: housekeeping.",
     "emit": "Publish an event.",
     "listen": "Print messages as they come.",
+    "sessions": "List who is connected.",
     "token": "Make a token for a client.",
     "topology": "Show, apply or check what Penstock has on RabbitMQ.",
     "config": "Show the settings in effect, and where each comes from.",

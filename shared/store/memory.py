@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shared.store.memory_logs import MAX_APPENDED_KEYS, MAX_LOG_BYTES, MAX_LOGS, Logs
+from shared.store.memory_logs import MAX_APPENDED_KEYS, MAX_LOG_BYTES, MAX_LOGS, Logs, new_epoch
 from shared.store.memory_rates import MAX_KEYS, Rates
+from shared.store.memory_roll import Presence
 from shared.store.port import Admit, Admitted, Log, Read
+from shared.store.roll import Called, Roll
 
 _ADMITTED = Admitted(0.0)
 
@@ -26,6 +28,7 @@ class MemoryStore:
         max_appended_keys: int = MAX_APPENDED_KEYS,
     ) -> None:
         self.logs = Logs(max_logs, max_log_bytes, max_appended_keys)
+        self.presence = Presence(new_epoch)
         self._rates = Rates(max_keys)
 
     @property
@@ -55,8 +58,13 @@ class MemoryStore:
         """Return the topics to whose logs something was appended in the last `within` seconds, newest first."""
         return self.logs.recent(within, now)
 
+    async def call(self, roll: Roll, now: float) -> Called:
+        """Carry out a batch about who is where."""
+        return self.presence.call(roll, now)
+
     async def close(self) -> None:
         """Forget everything."""
+        self.presence.clear()
         self._rates.clear()
         self.logs.clear()
 

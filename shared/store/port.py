@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from shared.store.roll import Called, Roll
+
 DEDUPE = 300
 """Seconds for which the key of an entry is remembered."""
 
@@ -128,6 +130,9 @@ class Store(Protocol):
 
         At most `MAX_RECENT`.
         """
+
+    async def call(self, roll: Roll, now: float) -> Called:
+        """Carry out a batch about who is where, in its order: renew leases, take reports, look at topics."""
 
     async def close(self) -> None:
         """Let go of the store."""

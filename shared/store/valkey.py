@@ -15,9 +15,11 @@ from shared.errors import ConfigurationError
 from shared.store import valkey_packing as packing
 from shared.store.memory_logs import new_epoch
 from shared.store.port import MAX_RECENT, Admit, Admitted, Log, Read, Store
+from shared.store.roll import Attend, Attendance, Called, Roll
 from shared.store.valkey_link import SingleLink
 from shared.store.valkey_packing import MAX_BATCH, Packing
-from shared.store.valkey_scripts import ADMIT, READ, RECENT
+from shared.store.valkey_roll import attendance, call, packed_commands
+from shared.store.valkey_scripts import ADMIT, READ, RECENT, ROLL
 from shared.store.valkey_turns import Turns
 from shared.store.valkey_url import Kind, StoreUrl, parse
 
@@ -81,6 +83,19 @@ class ValkeyStore:
         async with self.turns.beside():
             flat = await self._link.call(RECENT, packing.recent(self._packing.index, within, MAX_RECENT))
         return [topic.decode() for topic in flat[::2]]
+
+    async def call(self, roll: Roll, now: float) -> Called:
+        """Carry out a batch about who is where: one call for it, and one for topics whose time has come."""
+        async with self.turns.in_order():
+            return await call(roll, self._packing.presence, self._packing.tags, self._enrol, self._attend)
+
+    async def _enrol(self, index: bytes) -> Sequence[Any]:
+        answer: Sequence[Any] = await self._link.call(ROLL, index)
+        return answer
+
+    async def _attend(self, commands: Sequence[Attend], alive: Sequence[str]) -> Sequence[Attendance]:
+        answer = await self._link.call(ROLL, packed_commands(commands, alive, self._packing.tags))
+        return [attendance(each) for each in answer[4]]
 
     async def close(self) -> None:
         """Let go of the server."""

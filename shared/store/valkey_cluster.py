@@ -20,9 +20,11 @@ from redis.exceptions import NoScriptError
 from shared.store import valkey_packing as packing
 from shared.store.memory_logs import new_epoch
 from shared.store.port import MAX_RECENT, Admit, Admitted, Limit, Log, Read
+from shared.store.roll import Attend, Attendance, Called, Roll
 from shared.store.valkey_link import connection_options
 from shared.store.valkey_packing import MAX_BATCH, Packed, Packing
-from shared.store.valkey_scripts import ADMIT, READ, RECENT, Script
+from shared.store.valkey_roll import attendance, call, packed_commands
+from shared.store.valkey_scripts import ADMIT, READ, RECENT, ROLL, Script
 from shared.store.valkey_turns import Turns
 from shared.store.valkey_url import StoreUrl
 from shared.topics import slot
@@ -121,6 +123,29 @@ class ClusterStore:
             answers = await self._link.call(RECENT, calls)
         found = [(float(at), topic) for flat in answers for topic, at in zip(flat[::2], flat[1::2], strict=True)]
         return [topic.decode() for _, topic in nlargest(MAX_RECENT, found)]
+
+    async def call(self, roll: Roll, now: float) -> Called:
+        """Carry out a batch about who is where: the index first, then the topics, each in one pipeline."""
+        async with self.turns.in_order():
+            return await call(roll, f"{self._packing.tags[0]}presence:", None, self._enrol, self._attend)
+
+    async def _enrol(self, index: bytes) -> Sequence[Any]:
+        [answer] = await self._link.call(ROLL, [(self._packing.tags[0], index)])
+        return answer  # type: ignore[no-any-return]
+
+    async def _attend(self, commands: Sequence[Attend], alive: Sequence[str]) -> Sequence[Attendance]:
+        tags = self._packing.tags
+        groups: dict[int, list[int]] = defaultdict(list)
+        for number, command in enumerate(commands):
+            groups[slot(command.topic)].append(number)
+        calls = [
+            (tags[tag], packed_commands([commands[number] for number in numbers], alive, tags))
+            for tag, numbers in groups.items()
+        ]
+        found: dict[int, Attendance] = {}
+        for numbers, answer in zip(groups.values(), await self._link.call(ROLL, calls), strict=True):
+            found.update(zip(numbers, map(attendance, answer[4]), strict=True))
+        return [found[number] for number in range(len(commands))]
 
     async def close(self) -> None:
         """Let go of the Cluster."""

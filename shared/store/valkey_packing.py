@@ -42,6 +42,8 @@ class Packing:
         self._limits: dict[int, tuple[tuple[Limit, ...], msgspec.Raw]] = {}
         self._untagged = f"{prefix}:"
         self.index = f"{prefix}:recent"
+        self.presence = f"{prefix}:presence:"
+        """What the keys of the index of presence begin with, on one server."""
 
     def tag(self, topic: str) -> str:
         """Return what the keys of `topic` begin with."""
@@ -50,7 +52,7 @@ class Packing:
     def limit(self, limit: Limit, tag: str) -> Packed:
         """Pack one limit; its key begins with `tag`."""
         key = tag.encode() + b"rate:" + packed_key(limit.key)
-        return _text(key), 1e6 / limit.rate, limit.burst * 1e6 / limit.rate
+        return packed_text(key), 1e6 / limit.rate, limit.burst * 1e6 / limit.rate
 
     def limits(self, limits: tuple[Limit, ...]) -> msgspec.Raw | None:
         """Pack the limits of one command."""
@@ -75,10 +77,10 @@ class Packing:
             self.limits(command.limits) if command.limits else None,
             self.tags[slot(append.topic)],
             append.topic,
-            _text(append.entry),
+            packed_text(append.entry),
             append.history,
             append.ttl * 1000,
-            None if key is None else _text(_encode((append.topic, key))),
+            None if key is None else packed_text(_encode((append.topic, key))),
         )
 
     def append(self, append: Append) -> Packed:
@@ -111,7 +113,7 @@ def packed_key(key: tuple[str | int, ...]) -> bytes:
     return _encode(key)
 
 
-def _text(value: bytes) -> msgspec.Raw:
+def packed_text(value: bytes) -> msgspec.Raw:
     """Pack bytes as what MessagePack once called raw, and now str 32: Redis's Lua does not know its bin."""
     return msgspec.Raw(b"\xdb" + len(value).to_bytes(4) + value)
 

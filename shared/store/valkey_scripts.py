@@ -25,3 +25,4 @@ def _script(name: str) -> Script:
 ADMIT = _script("admit")
 READ = _script("read")
 RECENT = _script("recent")
+ROLL = _script("roll")

@@ -115,6 +115,12 @@ class Router:
 
     def schedule(self, number: int, due: float) -> None: ...
 
+    def connect(self, edge: Edge) -> None: ...
+
+    def disconnect(self, edge: Edge) -> None: ...
+
+    def leave(self, edge: Edge, topic: str) -> None: ...
+
     # What the router says.
 
     def answer(self, ask: Ask) -> tuple[list[Entry], envelopes.AnyReply]:
@@ -162,7 +168,16 @@ class Pair:
         admission = Admission(AdmissionLimits(10, 10, 10, 10))
         self._healer = Healer(self._fanout, lambda ask: self.router.ask(ask, self._edge), self.counters)
         self._performer = Performer(
-            self._fanout, self._healer, router, router, router, admission, router, self.counters, max_bytes=2**16
+            self._fanout,
+            self._healer,
+            router,
+            router,
+            router,
+            admission,
+            router,
+            router,
+            self.counters,
+            max_bytes=2**16,
         )
         self._edge: Any = None
 

@@ -96,6 +96,7 @@ class Desk:
 
     router: Router
     bus: Any
+    store: MemoryStore
 
 
 @dataclass
@@ -134,10 +135,11 @@ class Penstock:
     async def add_router(self, **settings: Any) -> Desk:
         """Start one more router."""
         bus = await self.open_bus(f"router {next(self._names)}")
-        router = Router(RouterSettings(**self.settings | settings), bus, MemoryStore())
+        store = MemoryStore()
+        router = Router(RouterSettings(**self.settings | settings), bus, store)
         self._exits.push_async_callback(router.stop)
         await router.start()
-        self.desks.append(Desk(router, bus))
+        self.desks.append(Desk(router, bus, store))
         return self.desks[-1]
 
     async def add_gateway(self, **settings: Any) -> Edge:

@@ -6,6 +6,7 @@ from .counters import Counters
 from .errors import PenstockError
 from .iterator import Subscription
 from .messages import Gap, History, Message, Position, Receipt
+from .presence import Joined, Left, Member, Presence
 from .settings import Settings
 from .states import State
 from .version import __version__
@@ -15,9 +16,13 @@ __all__ = [
     "Counters",
     "Gap",
     "History",
+    "Joined",
+    "Left",
+    "Member",
     "Message",
     "PenstockError",
     "Position",
+    "Presence",
     "Receipt",
     "Settings",
     "State",

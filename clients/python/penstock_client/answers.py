@@ -13,6 +13,8 @@ from .effects import Effect, Resolve, Send, Warn
 from .errors import ConnectionFailed, ProtocolError
 from .life import Life
 from .link import GOING_AWAY, NORMAL
+from .messages import History
+from .presence import Joined, Left
 from .requests import CatchingUp, Pending, Publishing, Reading, Refreshing, Subscribing
 from .states import State
 
@@ -65,12 +67,12 @@ def _ok(life: Life, frame: dict[str, Any], now: float) -> list[Effect]:
 
 
 def _result(life: Life, frame: dict[str, Any], now: float) -> list[Effect]:
-    history = frames.read(frame)
-    pending = life.requests.take(frame.get("id"), Reading, CatchingUp)
-    if isinstance(pending, CatchingUp):
-        return life.subscriptions.caught_up(pending.subscriber, history, now)
+    answer = frames.there(frame) if "members" in frame else frames.read(frame)
+    pending = life.requests.take(frame.get("id"), Reading, *([CatchingUp] if isinstance(answer, History) else []))
+    if isinstance(pending, CatchingUp) and isinstance(answer, History):
+        return life.subscriptions.caught_up(pending.subscriber, answer, now)
     if isinstance(pending, Reading) and life.outbox.drop(pending.request) is not None:
-        return [Resolve(pending.request, history)]
+        return [Resolve(pending.request, answer)]
     return []
 
 
@@ -131,6 +133,14 @@ def _gap(life: Life, frame: dict[str, Any], now: float) -> list[Effect]:
     return life.subscriptions.gap(frame)
 
 
+def _joined(life: Life, frame: dict[str, Any], now: float) -> list[Effect]:
+    return life.subscriptions.tell(Joined(*frames.member(frame)))
+
+
+def _left(life: Life, frame: dict[str, Any], now: float) -> list[Effect]:
+    return life.subscriptions.tell(Left(*frames.member(frame)))
+
+
 def _degraded(life: Life, frame: dict[str, Any], now: float) -> list[Effect]:
     return [life.enter(State.DEGRADED)] if life.state is State.CONNECTED else []
 
@@ -158,6 +168,8 @@ _HANDLERS: Final[dict[str, Callable[[Life, dict[str, Any], float], list[Effect]]
     "error": _error,
     "message": _message,
     "gap": _gap,
+    "joined": _joined,
+    "left": _left,
     "degraded": _degraded,
     "restored": _restored,
     "reconnect": _reconnect,

@@ -49,3 +49,9 @@ def check_range(limit: int, before: int | None, after: int | None) -> None:
     for name, offset in (("before", before), ("after", after)):
         if offset is not None and not 0 <= offset <= MAX_OFFSET:
             raise InvalidArgument(f"{name} is {offset}; it must be 0 to {MAX_OFFSET}.")
+
+
+def check_presence(pattern: str, presence: bool) -> None:
+    """Raise `InvalidArgument` where presence is wanted of something that is not one topic."""
+    if presence and is_wild(pattern):
+        raise InvalidArgument(f"Presence is of one topic, and {pattern!r} is a pattern.")

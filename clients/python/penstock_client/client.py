@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from . import frames, verdicts
 from .address import websocket_url
-from .checks import MAX_OFFSET, check_beginning, check_key
+from .checks import MAX_OFFSET, check_beginning, check_key, check_presence
 from .connection import FrameTooBig
 from .counters import Counters
 from .driver import Driver
@@ -20,6 +20,7 @@ from .inbox import Inbox, Overflow
 from .iterator import Subscription
 from .messages import History, Position, Receipt
 from .patterns import check_pattern, check_topic
+from .presence import Presence
 from .session import LEFT
 from .settings import Settings
 from .states import State
@@ -96,6 +97,7 @@ class Client:
         *,
         tail: int | None = None,
         since: Position | None = None,
+        presence: bool = False,
         buffer: int = 1000,
         overflow: Overflow = "raise",
     ) -> Subscription:
@@ -113,14 +115,22 @@ class Client:
         is served. A pattern has no history: its `tail` is refused with `InvalidArgument` (on the first step) when the
         pattern is followed already. One that joins while the connection is away may get what was missed meanwhile.
 
+        With `presence` it also yields `Joined` and `Left`, for users who come to this one topic and go; who is there,
+        `Client.presence` says. Ask that after each ``Gap(cause="presence")``, too: while the connection was away nobody
+        told us. An iterator that wants it and joins one that does not is refused with `InvalidArgument` (on the first
+        step).
+
         A subscribe that is answered with `rate_limited`, `overloaded`, `unavailable` or `timeout` is repeated.
         Raises `InvalidArgument` for a bad pattern, and for `since` or `tail` that cannot be.
         """
         check_pattern(pattern)
         check_beginning(pattern, since, tail)
+        check_presence(pattern, presence)
         if tail is not None and tail > buffer:
             raise InvalidArgument(f"tail is {tail}, and buffer holds {buffer}; it must hold the tail.")
-        return Subscription(self._driver, pattern, Inbox(pattern, buffer, overflow), since=since, tail=tail)
+        return Subscription(
+            self._driver, pattern, Inbox(pattern, buffer, overflow), since=since, tail=tail, presence=presence
+        )
 
     async def publish(
         self,
@@ -192,6 +202,29 @@ class Client:
                 answer = driver.history(topic, limit, before, after, give_up - loop.time())
         except TimeoutError:
             raise verdicts.history_failed("timeout", driver.session.no_room, None, topic=topic) from None
+        return await answer
+
+    async def presence(
+        self,
+        topic: str,
+        *,
+        timeout: float = 10.0,  # noqa: ASYNC109 (it is repeated within this time)
+    ) -> Presence:
+        """Ask who is at a topic: some members or all, and how many there are exactly.
+
+        Whoever keeps a list takes what was told (`Joined`, `Left`) since this was asked as the later news. It is
+        repeated like a publish, within `timeout` seconds in all. Raises `PresenceError` with the gateway's `code`
+        (``not_found``: the topic has no presence), `InvalidArgument`, and what ended the client when it has ended.
+        """
+        driver = self._driver
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + timeout
+        try:
+            async with asyncio.timeout_at(give_up), self._turn:
+                await self._room(0)
+                answer = driver.presence(topic, give_up - loop.time())
+        except TimeoutError:
+            raise verdicts.presence_failed("timeout", driver.session.no_room, None, topic=topic) from None
         return await answer
 
     async def __aenter__(self) -> Client:

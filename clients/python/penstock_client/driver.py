@@ -43,6 +43,7 @@ from .errors import (
 )
 from .inbox import Inbox
 from .messages import History, Position, Receipt
+from .presence import Presence
 from .session import LEFT, Session
 from .settings import Settings
 from .states import State
@@ -99,13 +100,14 @@ class Driver:
         """Whether the client has ended for good."""
         return self.session.state is State.CLOSED
 
-    def attach(self, inbox: Inbox, pattern: str, since: Position | None, tail: int | None) -> int:
-        """Let messages flow into an inbox; return the number by which it is known."""
+    def attach(self, inbox: Inbox, pattern: str, since: Position | None, tail: int | None, *, presence: bool) -> int:
+        """Let messages flow into an inbox, and with `presence` who joins and leaves; return its number."""
         if self.closed:
             inbox.end(self.error or ClientClosed(LEFT))
             return 0
         number = next(self._numbers)
-        effects = self.session.subscribe(number, pattern, self._loop.time(), since=since, tail=tail)
+        now = self._loop.time()
+        effects = self.session.subscribe(number, pattern, now, since=since, tail=tail, presence=presence)
         self._inboxes[number] = inbox
         self.perform(effects)
         return number
@@ -142,6 +144,14 @@ class Driver:
         number = next(self._numbers)
         effects = self.session.history(number, topic, limit, before, after, self._loop.time(), within)
         answer: Awaitable[History] = self._answer(number)
+        self.perform(effects)
+        return answer
+
+    def presence(self, topic: str, within: float) -> Awaitable[Presence]:
+        """Have it asked who is at a topic; return what waits for the answer, which must be awaited."""
+        number = next(self._numbers)
+        effects = self.session.presence(number, topic, self._loop.time(), within)
+        answer: Awaitable[Presence] = self._answer(number)
         self.perform(effects)
         return answer
 

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from .errors import ConnectionFailed, PenstockError
 from .messages import Gap, History, Message, Position, Receipt
+from .presence import Joined, Left, Presence
 from .states import State
 
 
@@ -22,7 +23,7 @@ class Deliver:
     """Hand an item to one subscriber."""
 
     subscriber: int
-    item: Message | Gap
+    item: Message | Gap | Joined | Left
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Resolve:
     """A publish or a read was answered."""
 
     request: int
-    result: Receipt | History
+    result: Receipt | History | Presence
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@
     └── RequestError            the gateway's answer was no: `code`, `reason`, `retry_after`
         ├── SubscribeError
         ├── HistoryError
+        ├── PresenceError
         └── PublishError        also `topic` and `key`
             ├── BadRequest  Unauthenticated  Forbidden  NotFound
             ├── RateLimited  Overloaded  Unavailable        had no effect; try again after `retry_after`
@@ -141,6 +142,10 @@ class SubscribeError(RequestError):
 
 class HistoryError(RequestError):
     """The gateway does not hand out the history, or had no answer in time. Reading again is always safe."""
+
+
+class PresenceError(RequestError):
+    """The gateway does not say who is at a topic, or had no answer in time. Asking again is always safe."""
 
 
 class PublishError(RequestError):

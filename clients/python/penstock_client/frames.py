@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from .errors import ProtocolError
 from .messages import Gap, History, Message, Position, Receipt
+from .presence import Member, Presence
 
 MAX_FRAMES_PER_MESSAGE = 128
 """Frames that may be sent as one array."""
@@ -25,13 +26,20 @@ def connect(number: int, token: str, name: str, version: str) -> dict[str, Any]:
     return {"type": "connect", "id": number, "token": token, "client": {"name": name, "version": version}}
 
 
-def subscribe(number: int, pattern: str, since: dict[str, Any] | None, tail: int | None) -> dict[str, Any]:
-    """Return a request for a topic, or for all topics of a pattern; `since` is where it left off."""
+def subscribe(
+    number: int, pattern: str, since: dict[str, Any] | None, tail: int | None, *, presence: bool = False
+) -> dict[str, Any]:
+    """Return a request for a topic, or for all topics of a pattern; `since` is where it left off.
+
+    With `presence` it is told who joins and leaves.
+    """
     frame: dict[str, Any] = {"type": "subscribe", "id": number, "topic": pattern}
     if since is not None:
         frame["from"] = since
     elif tail is not None:
         frame["tail"] = tail
+    if presence:
+        frame["presence"] = True
     return frame
 
 
@@ -58,6 +66,11 @@ def history(number: int, topic: str, limit: int, before: int | None, after: int 
     if after is not None:
         frame["after"] = after
     return frame
+
+
+def presence(number: int, topic: str) -> dict[str, Any]:
+    """Return the question who is at a topic."""
+    return {"type": "presence", "id": number, "topic": topic}
 
 
 def refresh(number: int, token: str) -> dict[str, Any]:
@@ -116,6 +129,23 @@ def read(frame: dict[str, Any]) -> History:
         raise ProtocolError("The gateway sent a history of something that is no message.")
     messages = tuple(message(each, epoch) for each in kept)
     return History(messages, epoch, required(frame, "offset", int))
+
+
+def there(frame: dict[str, Any]) -> Presence:
+    """Return who a `result` says is at a topic."""
+    listed = required(frame, "members", list)
+    return Presence(tuple(map(_member, listed)), required(frame, "count", int))
+
+
+def member(frame: dict[str, Any]) -> tuple[str, Member]:
+    """Return the topic and the member that a `joined` or `left` tells of."""
+    return required(frame, "topic", str), _member(frame.get("member"))
+
+
+def _member(value: Any) -> Member:
+    if not isinstance(value, dict):
+        raise ProtocolError("The gateway sent a member that is none.")
+    return Member(required(value, "user", str), required(value, "session", str), value.get("info"))
 
 
 def gap(frame: dict[str, Any]) -> Gap:

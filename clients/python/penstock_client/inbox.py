@@ -8,8 +8,12 @@ from typing import Literal, TypeAlias
 
 from .errors import InvalidArgument, Misuse, PenstockError, SlowConsumer
 from .messages import Gap, Message, Position
+from .presence import Joined, Left
 
 Overflow: TypeAlias = Literal["raise", "drop_oldest"]
+
+Item: TypeAlias = Message | Gap | Joined | Left
+"""What an iterator yields."""
 
 
 class Inbox:
@@ -27,7 +31,7 @@ class Inbox:
         self._pattern = pattern
         self._size = size
         self._overflow = overflow
-        self._items: deque[Message | Gap] = deque()
+        self._items: deque[Item] = deque()
         self._unreported = 0
         self._opened = asyncio.Event()
         self._ended = False
@@ -37,7 +41,7 @@ class Inbox:
     def __len__(self) -> int:
         return len(self._items)
 
-    def put(self, item: Message | Gap) -> bool:
+    def put(self, item: Item) -> bool:
         """Add an item; False when the buffer was full and its rule ends it here."""
         if self._ended:
             return True
@@ -72,7 +76,7 @@ class Inbox:
         if self._error is not None and not self._items:
             raise self._error
 
-    async def get(self) -> Message | Gap:
+    async def get(self) -> Item:
         """Return the next item; raise the reason of the end, or `StopAsyncIteration`, when there is none left."""
         while True:
             if self._unreported:

@@ -6,15 +6,16 @@ import weakref
 from types import TracebackType
 from typing import Protocol
 
-from .inbox import Inbox
-from .messages import Gap, Message, Position
+from .inbox import Inbox, Item
+from .messages import Gap, Position
+from .presence import Joined, Left
 
 
 class Door(Protocol):
     """Where inboxes are hung up and taken down."""
 
-    def attach(self, inbox: Inbox, pattern: str, since: Position | None, tail: int | None) -> int:
-        """Let messages flow into an inbox; return the number by which it is known."""
+    def attach(self, inbox: Inbox, pattern: str, since: Position | None, tail: int | None, *, presence: bool) -> int:
+        """Let messages flow into an inbox, and with `presence` who joins and leaves; return its number."""
 
     def detach(self, number: int) -> None:
         """Stop them; a number that is not known (any more) is ignored."""
@@ -24,7 +25,7 @@ class Door(Protocol):
 
 
 class Subscription:
-    """Yields a `Message` for each message, and a `Gap` where some are missing.
+    """Yields a `Message` for each message, and a `Gap` where some are missing; with presence `Joined` and `Left` too.
 
     ``async with`` waits until the gateway serves the subscription, raises `SubscribeError` when it refuses, and
     unsubscribes on leaving. Without it the subscription begins with the first step of ``async for`` and ends when the
@@ -36,11 +37,19 @@ class Subscription:
     """
 
     def __init__(
-        self, door: Door, pattern: str, inbox: Inbox, *, since: Position | None = None, tail: int | None = None
+        self,
+        door: Door,
+        pattern: str,
+        inbox: Inbox,
+        *,
+        since: Position | None = None,
+        tail: int | None = None,
+        presence: bool = False,
     ) -> None:
         self.pattern = pattern
         self._since = since
         self._tail = tail
+        self._presence = presence
         self._position = since
         self._door = door
         self._inbox = inbox
@@ -85,9 +94,11 @@ class Subscription:
     def __aiter__(self) -> Subscription:
         return self
 
-    async def __anext__(self) -> Message | Gap:
+    async def __anext__(self) -> Item:
         self._begin()
         item = await self._inbox.get()
+        if isinstance(item, Joined | Left):
+            return item
         if item.topic == self.pattern and item.epoch is not None and item.offset is not None:
             # Behind a gap comes what stands at its offset; a message stands there itself.
             self._position = Position(item.epoch, item.offset - isinstance(item, Gap))
@@ -101,7 +112,9 @@ class Subscription:
 
     def _begin(self) -> None:
         if self._let_go is None:
-            self._number = self._door.attach(self._inbox, self.pattern, self._since, self._tail)
+            self._number = self._door.attach(
+                self._inbox, self.pattern, self._since, self._tail, presence=self._presence
+            )
             # The door knows the inbox and not this object, so that letting the iterator go is noticed at once.
             self._let_go = weakref.finalize(self, self._door.detach_soon, self._number)
             self._let_go.atexit = False

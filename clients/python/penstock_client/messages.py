@@ -55,7 +55,8 @@ class Gap:
     - ``dropped``: messages were left out on the way: the gateway dropped them for this slow client, or never said
       why they are missing, or, without `offset`, our own full buffer dropped them;
     - ``reconnected``: the connection was away for a moment, and what was sent meanwhile did not come: the topic keeps
-      no history, or a pattern could not be resumed.
+      no history, or a pattern could not be resumed;
+    - ``presence``: no message is missing, but nobody told us meanwhile who joined or left: ask `Client.presence`.
     """
 
     topic: str

@@ -209,7 +209,8 @@ class Outbox:
         topic, key = kept.topic, kept.key
         error: PenstockError
         if key is None:
-            error = verdicts.history_failed(code, reason, retry_after, topic=topic)
+            failed = verdicts.presence_failed if kept.frame["type"] == "presence" else verdicts.history_failed
+            error = failed(code, reason, retry_after, topic=topic)
         elif kept.unsure:
             said = reason if code == "timeout" else f"an earlier try had no answer, the last one met {code} ({reason})"
             error = verdicts.outcome_unknown(said, topic=topic, key=key)

@@ -161,7 +161,14 @@ class Session:
     # Requests
 
     def subscribe(
-        self, subscriber: int, pattern: str, now: float, *, since: Position | None = None, tail: int | None = None
+        self,
+        subscriber: int,
+        pattern: str,
+        now: float,
+        *,
+        since: Position | None = None,
+        tail: int | None = None,
+        presence: bool = False,
     ) -> list[Effect]:
         """Let `subscriber` (a number of the caller's) follow a topic or pattern, over all connections to come.
 
@@ -170,7 +177,11 @@ class Session:
         """
         check_pattern(pattern)
         checks.check_beginning(pattern, since, tail)
-        return self._life.subscriptions.add(subscriber, pattern, now, online=self._life.online, since=since, tail=tail)
+        checks.check_presence(pattern, presence)
+        online = self._life.online
+        return self._life.subscriptions.add(
+            subscriber, pattern, now, online=online, since=since, tail=tail, presence=presence
+        )
 
     def unsubscribe(self, subscriber: int) -> list[Effect]:
         """Let `subscriber` go; it gets no `End`."""
@@ -210,6 +221,14 @@ class Session:
             return [Fail(request, refused)]
         frame = frames.history(0, topic, limit, before, after)
         self._life.outbox.keep(Kept(request, topic, frame, now + timeout, 0, key=None))
+        return self._flush(now)
+
+    def presence(self, request: int, topic: str, now: float, timeout: float) -> list[Effect]:
+        """Ask who is at a topic; `request` comes back as for `publish`. Raises `InvalidArgument`."""
+        check_topic(topic)
+        if not self.has_room:
+            return [Fail(request, verdicts.presence_failed("overloaded", self.no_room, None, topic=topic))]
+        self._life.outbox.keep(Kept(request, topic, frames.presence(0, topic), now + timeout, 0, key=None))
         return self._flush(now)
 
     @property

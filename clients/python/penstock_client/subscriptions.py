@@ -20,6 +20,7 @@ from .followers import Followers
 from .messages import Gap, History, Position
 from .patterns import check_pattern, is_wild, matches
 from .positions import Positions
+from .presence import Joined, Left
 from .requests import Requests, Subscribing
 from .settings import Settings
 from .wire import Follower, Phase, WireSubscription
@@ -42,7 +43,15 @@ class Subscriptions:
         """When a deferred request may be due; never later than the true time."""
 
     def add(
-        self, subscriber: int, pattern: str, now: float, *, online: bool, since: Position | None, tail: int | None
+        self,
+        subscriber: int,
+        pattern: str,
+        now: float,
+        *,
+        online: bool,
+        since: Position | None,
+        tail: int | None,
+        presence: bool = False,
     ) -> list[Effect]:
         """Let a subscriber follow a pattern, from a position or with the last `tail` messages kept where it says so.
 
@@ -53,13 +62,16 @@ class Subscriptions:
             raise InvalidArgument(f"There are {len(self._of)} open subscriptions already (max_subscriptions).")
         kin = self._wild if is_wild(pattern) else self._exact
         wire = kin.get(pattern)
-        follower = Follower()
+        if presence and wire is not None and not wire.presence and wire.phase in (Phase.ASKED, Phase.LIVE):
+            raise InvalidArgument(f"{pattern!r} is followed already, without presence: let its first iterator ask.")
+        follower = Follower(presence=presence)
         if wire is None:
             wire = kin[pattern] = WireSubscription(pattern, Cursor(), tail)
             if since is not None:
                 wire.cursor.places.note(pattern, since.epoch, since.offset)
         elif since is not None or tail:
             follower.catch_up = _own_way(pattern, since, tail or 0)
+        wire.presence = wire.presence or presence
         self._of[subscriber] = wire
         wire.followers[subscriber] = follower
         if wire.phase is Phase.LIVE:
@@ -117,6 +129,9 @@ class Subscriptions:
         effects: list[Effect] = []
         for subscriber in wire.followers:
             effects += self._followers.serve(wire, subscriber, now)
+        for subscriber in returning:
+            if wire.followers[subscriber].presence:
+                effects.append(Deliver(subscriber, Gap(pattern, "presence")))
         if hole is not None:
             affected = list(wire.followers) if wire.resumed else returning
             for subscriber in affected:
@@ -176,6 +191,12 @@ class Subscriptions:
                 for subscriber in wire.followers:
                     effects += self._followers.hand(wire, subscriber, hole)
         return effects
+
+    def tell(self, news: Joined | Left) -> list[Effect]:
+        """Take a `joined` or `left` to those who want to be told."""
+        wire = self._exact.get(news.topic)
+        followers = {} if wire is None else wire.followers
+        return [Deliver(subscriber, news) for subscriber, follower in followers.items() if follower.presence]
 
     def caught_up(self, subscriber: int, history: History, now: float) -> list[Effect]:
         """Take the `result` that a subscriber on its own way waits for."""
@@ -237,7 +258,7 @@ class Subscriptions:
         since = wire.since(self._settings.max_send_size * 3 // 4)
         wire.phase, wire.resumed = Phase.ASKED, since is not None
         number = self._requests.add(Subscribing(wire.pattern), now + self._settings.request_timeout)
-        return Send(frames.subscribe(number, wire.pattern, since, wire.tail))
+        return Send(frames.subscribe(number, wire.pattern, since, wire.tail, presence=wire.presence))
 
     def _forget(self, wire: WireSubscription) -> None:
         (self._wild if wire.is_wild else self._exact).pop(wire.pattern)

@@ -85,6 +85,12 @@ def subscribe_failed(code: str, reason: str, retry_after: float | None, *, patte
     return errors.SubscribeError(message, code=code, reason=reason, retry_after=retry_after)
 
 
+def presence_failed(code: str, reason: str, retry_after: float | None, *, topic: str) -> errors.PresenceError:
+    """Return the error for a question who is at a topic that was not answered."""
+    message = f"Who is at {topic!r} is not known: {code} ({reason or 'no reason given'})."
+    return errors.PresenceError(message, code=code, reason=reason, retry_after=retry_after)
+
+
 def history_failed(code: str, reason: str, retry_after: float | None, *, topic: str) -> errors.HistoryError:
     """Return the error for a history that was not read."""
     message = f"Reading the history of {topic!r} failed: {code} ({reason or 'no reason given'})."

@@ -39,6 +39,8 @@ class Follower:
     """One subscriber. `served`: it heard something before, so it must learn of holes; others have missed nothing."""
 
     served: bool = False
+    presence: bool = False
+    """It wants to be told who joins and leaves."""
     catch_up: CatchUp | None = None
     """Its own way from its own place, where it joined with one."""
 
@@ -51,6 +53,8 @@ class WireSubscription:
     cursor: Cursor
     tail: int | None = None
     """What is asked for as long as nothing is known to resume from."""
+    presence: bool = False
+    """Whether anyone wants to be told who joins and leaves."""
     phase: Phase = Phase.WANTED
     retry_at: float = 0.0
     served: bool = False

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 from time import monotonic
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from shared.errors import ConfigurationError, StoreAway
-from shared.store.port import Position
+from shared.store.port import Position, Store
+from shared.store.roll import Attend, Member, Roll
 from shared.store.valkey import open_store
+from shared.topics import PARTITIONS
 from tests.integration.store.asking import answers, append
 from tests.support.eventually import eventually
 from tests.support.store import OwnCluster, OwnServer
@@ -19,6 +22,8 @@ RIGHTS = (
     "~penstock:*", "-@all", "+evalsha", "+eval", "+select", "+client|setname", "+info", "+time",
     "+mget", "+get", "+set", "+unlink", "+pexpire", "+rpush", "+ltrim", "+llen", "+lindex", "+lrange", "+zadd",
     "+zremrangebyrank", "+zrevrangebyscore",
+    "+hget", "+hset", "+hdel", "+hgetall", "+hlen", "+hscan", "+sadd", "+srem", "+spop", "+smembers", "+exists",
+    "+zrem", "+zrangebyscore",
 )  # fmt: skip
 
 
@@ -79,7 +84,28 @@ async def test_a_user_without_the_rights_is_told_and_the_documented_ones_are_eno
     assert (await append(store, "a", b"x", ("k",))).offset == 1
     assert list(await store.recent(60, monotonic())) == ["a"]
     assert await answers(store)
+    assert await everything_about_presence(store) == ["ann", "bob"]
     await store.close()
+
+
+async def everything_about_presence(store: Store) -> list[str]:
+    """Have every order of the script run; return who has left."""
+    ann, bob = Member("ann", "g1.1"), Member("bob", "g2.1")
+    left: list[Member] = []
+
+    async def call(*commands: Attend, **more: Any) -> None:
+        called = await store.call(Roll(0.1, commands=commands, **more), monotonic())
+        left.extend(member for found in (*called.attendances, *called.looked) for member in found.left)
+
+    async def both_left() -> bool:
+        await call(Attend("a", limit=10), Attend("a", limit=10, user="ann"), partitions=range(PARTITIONS))
+        return len(left) == 2
+
+    await call(Attend("a", "g1", came=[ann]), Attend("a", "g2", came=[bob]), gateways=("g1", "g2"))
+    await call(Attend("a", "g1", came=[ann._replace(session="g1.2")], went=[ann]), gateways=("g1",))
+    await call(Attend("a", "g1", went=[ann._replace(session="g1.2")], stays=False, linger=0.1), gateways=("g1",))
+    await eventually(both_left)
+    return sorted(member.user for member in left)
 
 
 async def test_a_password_that_is_changed_while_it_serves_makes_it_away_until_it_is_mended(

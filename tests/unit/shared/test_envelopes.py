@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import envelopes
+from shared import attending, envelopes
 from shared.envelopes import Encoding, Slow, pack
 from shared.errors import MalformedEnvelope
 
@@ -22,6 +22,8 @@ def maybe(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.none() | values
 
 
+infos = st.sampled_from([None, {"name": "Ann"}, 7]).map(lambda info: msgspec.Raw(msgpack.packb(info)))
+members = st.builds(attending.Member, texts, texts, infos)
 requests = st.one_of(
     st.builds(envelopes.ConnectRequest, numbers, numbers, texts, texts),
     st.builds(envelopes.SubscribeRequest, numbers, numbers, st.integers(0, 127), texts, st.booleans()),
@@ -44,6 +46,18 @@ requests = st.one_of(
         st.lists(texts, max_size=3).map(tuple),
     ),
     st.builds(envelopes.ProbeRequest, numbers, numbers),
+    st.builds(
+        attending.AttendRequest,
+        numbers,
+        numbers,
+        texts,
+        st.lists(members, max_size=2),
+        st.lists(members, max_size=2),
+        st.booleans(),
+    ),
+    st.builds(attending.PresenceRequest, numbers, numbers, st.integers(0, 127), texts),
+    st.builds(attending.RenewRequest, numbers, numbers, numbers),
+    st.builds(attending.SessionsRequest, numbers, numbers, maybe(texts), numbers),
     st.builds(envelopes.FetchRequest, numbers, numbers, texts, numbers, numbers),
     st.builds(
         envelopes.HistoryRequest, numbers, numbers, st.integers(0, 127), texts, numbers, maybe(numbers), maybe(numbers)
@@ -73,7 +87,13 @@ replies = st.one_of(
         envelopes.Fetched, numbers, numbers, texts, texts, numbers, numbers, st.lists(entries, max_size=3)
     ),
     st.builds(envelopes.HistoryRead, numbers, numbers, texts, texts, numbers, st.lists(entries, max_size=3)),
+    st.builds(attending.Attended, numbers, numbers, st.floats(0, 300)),
+    st.builds(attending.PresenceRead, numbers, numbers, texts, st.lists(members, max_size=3), numbers),
+    st.builds(attending.Renewed, numbers, numbers, texts, st.floats(0, 300), st.booleans()),
+    st.builds(attending.SessionsRead, numbers, numbers, st.lists(members, max_size=3), numbers),
 )
+
+notices = st.builds(attending.Notice, texts, st.sampled_from(attending.Change), members)
 
 KINDS: list[tuple[envelopes.Reader[Any], st.SearchStrategy[Any]]] = [
     (
@@ -82,7 +102,10 @@ KINDS: list[tuple[envelopes.Reader[Any], st.SearchStrategy[Any]]] = [
             envelopes.FrameBatch, st.just(1), texts, st.lists(payloads, max_size=3), st.lists(requests, max_size=5)
         ),
     ),
-    (envelopes.read_deliveries, st.builds(envelopes.DeliveryBatch, st.just(1), st.lists(entries, max_size=5))),
+    (
+        envelopes.read_deliveries,
+        st.builds(envelopes.DeliveryBatch, st.just(1), st.lists(entries, max_size=5), st.lists(notices, max_size=3)),
+    ),
     (envelopes.read_replies, st.builds(envelopes.ReplyBatch, st.just(1), st.lists(replies, max_size=5))),
     (envelopes.read_kick, st.builds(envelopes.Kick, maybe(texts), maybe(texts), maybe(texts), texts)),
 ]
@@ -123,45 +146,72 @@ def test_the_wire_format_stays_as_it_is() -> None:
     probe = envelopes.ProbeRequest(0, 1)
     fetch = envelopes.FetchRequest(-1, 1, "a", 5, 1000)
     history = envelopes.HistoryRequest(7, 9, 0, "a", 100, None, 5)
-    batch = envelopes.FrameBatch(1, "boot", [b"g"], [connect, subscribe, publish, refresh, probe, fetch, history])
+    ann = attending.Member("ann", "boot.1", msgspec.Raw(msgpack.packb({"name": "Ann"})))
+    about_presence: list[envelopes.AnyRequest] = [
+        attending.AttendRequest(-2, 1, "a", [ann], [attending.Member("bob", "boot.2")], False),
+        attending.PresenceRequest(7, 9, 0, "a"),
+        attending.RenewRequest(-2, -1, 15),
+        attending.SessionsRequest(-3, 1, "ann", 100),
+    ]
+    others: list[envelopes.AnyRequest] = [connect, subscribe, publish, refresh, probe, fetch, history]
+    batch = envelopes.FrameBatch(1, "boot", [b"g"], [*others, *about_presence])
     assert msgpack.unpackb(pack(batch)) == [
         1,
         "boot",
         [b"g"],
         [
             [0, 7, 9, "token", "127.0.0.1"],
-            [1, 7, 9, 0, "a.#", True, 2.5],
+            [1, 7, 9, 0, "a.#", True, 2.5, False],
             [2, 7, 9, 0, "a", b"{}", 0, "k"],
             [3, 7, 9, 0, "token", ["a"]],
             [4, 0, 1],
             [5, -1, 1, "a", 5, 1000],
             [6, 7, 9, 0, "a", 100, None, 5],
+            [16, -2, 1, "a", [["ann", "boot.1", {"name": "Ann"}]], [["bob", "boot.2", None]], False],
+            [17, 7, 9, 0, "a"],
+            [18, -2, -1, 15],
+            [19, -3, 1, "ann", 100],
         ],
     ]
     entry = envelopes.Entry("a", b"1", Encoding.JSON, 7, Slow.DISCONNECT, "k", "u", "e", 4)
     answers: list[envelopes.AnyReply] = [
         envelopes.Granted(7, 9, b"g", "u", 60, "j"),
-        envelopes.SubscribeAllowed(7, 9, "a", "e", 3, True, (envelopes.Head("a", "e", 3),), 5),
+        envelopes.SubscribeAllowed(7, 9, "a", "e", 3, True, (envelopes.Head("a", "e", 3),), 5, b"\xc0"),
         envelopes.Published(7, 9, "e", 4),
         envelopes.Refused(7, 9, "forbidden", "why", 1.5, 4101),
         envelopes.Refreshed(7, 9, b"g", "u", 60, ("a",), "j"),
         envelopes.Probed(0, 1),
         envelopes.Fetched(-1, 1, "a", "e", 4, 2, [entry]),
         envelopes.HistoryRead(7, 9, "a", "e", 4, [entry]),
+        attending.Attended(-2, 1, 5.0),
+        attending.PresenceRead(7, 9, "a", [ann], 3),
+        attending.Renewed(-2, -1, "lease", 20.0, True),
+        attending.SessionsRead(-3, 1, [ann], 3),
     ]
     assert msgpack.unpackb(pack(envelopes.ReplyBatch(1, answers))) == [
         1,
         [
             [0, 7, 9, b"g", "u", 60, "j"],
-            [1, 7, 9, "a", "e", 3, True, [["a", "e", 3]], 5],
+            [1, 7, 9, "a", "e", 3, True, [["a", "e", 3]], 5, b"\xc0"],
             [2, 7, 9, "e", 4],
             [3, 7, 9, "forbidden", "why", 1.5, 4101],
             [4, 7, 9, b"g", "u", 60, ["a"], "j"],
             [5, 0, 1],
             [6, -1, 1, "a", "e", 4, 2, [["a", b"1", 0, 7, 0, "k", "u", "e", 4, None, 0]]],
             [7, 7, 9, "a", "e", 4, [["a", b"1", 0, 7, 0, "k", "u", "e", 4, None, 0]]],
+            [16, -2, 1, 5.0],
+            [17, 7, 9, "a", [["ann", "boot.1", {"name": "Ann"}]], 3],
+            [18, -2, -1, "lease", 20.0, True],
+            [19, -3, 1, [["ann", "boot.1", {"name": "Ann"}]], 3],
         ],
     ]
+    notice = attending.Notice("a", attending.Change.LEFT, ann)
+    assert msgpack.unpackb(pack(envelopes.DeliveryBatch(1, [], [notice]))) == [
+        1,
+        [],
+        [["a", 2, ["ann", "boot.1", {"name": "Ann"}]]],
+    ]
+    assert envelopes.read_deliveries(msgpack.packb([1, []])).notices == [], "as an older router says it"
     assert msgpack.unpackb(pack(envelopes.Kick("u", "s", "j", "r"))) == ["kick", "u", "s", "j", "r"]
 
 

@@ -1,0 +1,1 @@
+"""Who is connected: asked over HTTP, or of the store."""
