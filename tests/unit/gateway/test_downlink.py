@@ -29,7 +29,7 @@ class SilentBus:
 async def test_a_stop_does_not_wait_for_a_bus_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "STOP_PATIENCE", 0.01)
     bus: Any = SilentBus()
-    downlink = Downlink(bus, "boot", Counters(), deliver=print, answer=print, kick=print)
+    downlink = Downlink(bus, "boot", Counters(), deliver=print, answer=print, kick=print, notice=print)
     await downlink.start()
     async with asyncio.timeout(10):
         await downlink.stop()
