@@ -21,7 +21,7 @@ from shared.clock import monotonic
 from shared.envelopes import Entry, Slow
 from shared.frames import Gap
 
-REST = 8.0
+REST = 12.0
 """How many times as long as the last flush the next one waits."""
 
 WRITES_PER_TURN = 500

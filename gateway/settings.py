@@ -213,7 +213,7 @@ class Limits(BaseModel):
         description="Seconds for which a slot stays bound after its last subscriber left.",
     )
     flush_interval_ms: float = Field(
-        default=4.0,
+        default=8.0,
         ge=0,
         le=100,
         description="Milliseconds that a message waits at most for others that go to the same client, under load.",
