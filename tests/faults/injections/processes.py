@@ -161,7 +161,7 @@ def _heard_since(scene: Scene, name: str, since: float) -> bool:
     "routers are killed six times with the same events in hand, as they wait for the store",
     layout=Layout(legs=frozenset({STORE})),
     recover_within=30.0,
-    known="what comes to routers six times is a dead letter, also where it was not to blame (delivery limit 5)",
+    known="of what comes back to routers five times before they could do anything, the first is a dead letter",
 )
 async def kill_again_and_again(scene: Scene) -> None:
     store = scene.rig.proxies[STORE]
@@ -173,8 +173,8 @@ async def kill_again_and_again(scene: Scene) -> None:
             router.kill()
         for router in scene.rig.routers:
             router.start()
-        for router in scene.rig.routers:
-            await eventually(lambda router=router: asyncio.to_thread(has_taken, router), 30.0)
+        # RabbitMQ 3 gives all of the work to one of them.
+        await eventually(lambda: asyncio.to_thread(lambda: any(map(has_taken, scene.rig.routers))), 30.0)
     store.clear()
     scene.heal()
     await scene.rig.all_ready()
