@@ -10,6 +10,7 @@ from shared.bus.topology import Exchange, ExchangeKind, Topology
 from shared.errors import BusAway, ConfirmTimeout, Unroutable
 from tests.contract.bus.harness import Taker, outcome, send, settled
 from tests.contract.bus.shapes import only, plain
+from tests.support.eventually import eventually
 
 
 async def test_messages_of_one_bus_reach_a_queue_in_the_order_of_the_calls(bus):
@@ -111,12 +112,15 @@ async def test_publishing_to_an_exchange_that_is_missing_fails_only_that_call(bu
     errors = [await outcome(confirm) for confirm in confirms]
     assert isinstance(errors[10], Unroutable)
     assert errors[11:] == [None] * 19
-    # What was sent before it may have been taken without a confirm; that is told, and never anything worse.
+    # What was sent before it may have been taken without a confirm, or, on RabbitMQ 3.10, forgotten with its channel.
+    # That is told, and never anything worse.
     assert all(error is None or isinstance(error, ConfirmTimeout) for error in errors[:10])
+    uncertain = {b"%d" % number for number in range(10) if errors[number] is not None}
     taker = await Taker(bus).take("q")
-    await taker.has(34)
+    await eventually(lambda: taker.bodies[-1:] == [b"29"])
     wanted = [b"before %d" % number for number in range(5)] + [b"%d" % number for number in range(30) if number != 10]
-    assert taker.bodies == wanted
+    assert [body for body in wanted if body in taker.bodies] == taker.bodies
+    assert set(wanted) - set(taker.bodies) <= uncertain
     assert bus.state is BusState.READY
 
 
