@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from shared.store.memory_attempts import MAX_ATTEMPTED, Attempts
 from shared.store.memory_logs import MAX_APPENDED_KEYS, MAX_LOG_BYTES, MAX_LOGS, Logs, new_epoch
 from shared.store.memory_rates import MAX_KEYS, Rates
 from shared.store.memory_roll import Presence
@@ -16,9 +17,12 @@ _ADMITTED = Admitted(0.0)
 class MemoryStore:
     """See `shared.store.port.Store`. Everything in it is bounded, and beyond its bound the longest unused goes first.
 
-    `max_keys` rates; `max_logs` logs of `max_log_bytes` bytes in all; `max_appended_keys` keys of entries. The counters
-    of what had to go are `evicted`, `forgiven` (rates), and those of `logs`.
+    `max_keys` rates; `max_logs` logs of `max_log_bytes` bytes in all; `max_appended_keys` keys of entries;
+    `max_attempted` keys of attempts. The counters of what had to go are `evicted`, `forgiven` (rates), and those of
+    `logs` and `attempts`.
     """
+
+    lasting = False
 
     def __init__(
         self,
@@ -26,9 +30,11 @@ class MemoryStore:
         max_logs: int = MAX_LOGS,
         max_log_bytes: int = MAX_LOG_BYTES,
         max_appended_keys: int = MAX_APPENDED_KEYS,
+        max_attempted: int = MAX_ATTEMPTED,
     ) -> None:
         self.logs = Logs(max_logs, max_log_bytes, max_appended_keys)
         self.presence = Presence(new_epoch)
+        self.attempts = Attempts(max_attempted)
         self._rates = Rates(max_keys)
 
     @property
@@ -62,8 +68,17 @@ class MemoryStore:
         """Carry out a batch about who is where."""
         return self.presence.call(roll, now)
 
+    async def begin(self, key: str, number: int, now: float) -> int:
+        """Note that an attempt begins."""
+        return self.attempts.begin(key, number, now)
+
+    async def settle(self, key: str, now: float) -> None:
+        """Forget attempts."""
+        self.attempts.settle(key)
+
     async def close(self) -> None:
         """Forget everything."""
+        self.attempts.clear()
         self.presence.clear()
         self._rates.clear()
         self.logs.clear()

@@ -20,6 +20,10 @@ REMEMBERED = 24 * 3600
 MAX_RECENT = 10_000
 """Topics that `Store.recent` tells of at most."""
 
+ATTEMPTS_REMEMBERED = 3600
+"""Seconds, from the last one, for which attempts are remembered that nobody settled. Programs that die at their start
+are started ever later, and still within this time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -116,6 +120,9 @@ class Store(Protocol):
     All raise `shared.errors.StoreAway` where the store cannot be reached; what was asked of it is then done or not.
     """
 
+    lasting: bool
+    """Whether what it keeps outlives the process that uses it."""
+
     async def admit(self, commands: Sequence[Admit], now: float) -> Sequence[Admitted]:
         """Carry out a batch of commands in their order, at the time `now` (seconds, monotonic).
 
@@ -133,6 +140,16 @@ class Store(Protocol):
 
     async def call(self, roll: Roll, now: float) -> Called:
         """Carry out a batch about who is where, in its order: renew leases, take reports, look at topics."""
+
+    async def begin(self, key: str, number: int, now: float) -> int:
+        """Note that attempt `number` (0 or more) at what `key` stands for begins.
+
+        Returns how many have begun since it was settled last, this one included. The same number counts once, so a call
+        of which nobody knows whether it was done is made again.
+        """
+
+    async def settle(self, key: str, now: float) -> None:
+        """Forget the attempts at what `key` stands for: one of them came to its end."""
 
     async def close(self) -> None:
         """Let go of the store."""

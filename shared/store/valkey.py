@@ -19,7 +19,7 @@ from shared.store.roll import Attend, Attendance, Called, Roll
 from shared.store.valkey_link import SingleLink
 from shared.store.valkey_packing import MAX_BATCH, Packing
 from shared.store.valkey_roll import attendance, call, packed_commands
-from shared.store.valkey_scripts import ADMIT, READ, RECENT, ROLL
+from shared.store.valkey_scripts import ADMIT, ATTEMPTS, READ, RECENT, ROLL
 from shared.store.valkey_turns import Turns
 from shared.store.valkey_url import Kind, StoreUrl, parse
 
@@ -45,6 +45,8 @@ def open_store(url: str, prefix: str = PREFIX) -> Store:
 
 class ValkeyStore:
     """See `shared.store.port.Store`."""
+
+    lasting = True
 
     def __init__(self, url: StoreUrl, prefix: str = PREFIX) -> None:
         self._packing = Packing(prefix)
@@ -96,6 +98,17 @@ class ValkeyStore:
     async def _attend(self, commands: Sequence[Attend], alive: Sequence[str]) -> Sequence[Attendance]:
         answer = await self._link.call(ROLL, packed_commands(commands, alive, self._packing.tags))
         return [attendance(each) for each in answer[4]]
+
+    async def begin(self, key: str, number: int, now: float) -> int:
+        """Note that an attempt begins."""
+        async with self.turns.in_order():
+            begun: int = await self._link.call(ATTEMPTS, self._packing.attempt(key, number))
+        return begun
+
+    async def settle(self, key: str, now: float) -> None:
+        """Forget attempts."""
+        async with self.turns.in_order():
+            await self._link.call(ATTEMPTS, self._packing.attempt(key, None))
 
     async def close(self) -> None:
         """Let go of the server."""

@@ -24,7 +24,7 @@ from shared.store.roll import Attend, Attendance, Called, Roll
 from shared.store.valkey_link import connection_options
 from shared.store.valkey_packing import MAX_BATCH, Packed, Packing
 from shared.store.valkey_roll import attendance, call, packed_commands
-from shared.store.valkey_scripts import ADMIT, READ, RECENT, ROLL, Script
+from shared.store.valkey_scripts import ADMIT, ATTEMPTS, READ, RECENT, ROLL, Script
 from shared.store.valkey_turns import Turns
 from shared.store.valkey_url import StoreUrl
 from shared.topics import slot
@@ -74,6 +74,8 @@ class ClusterLink:
 
 class ClusterStore:
     """See `shared.store.port.Store`."""
+
+    lasting = True
 
     def __init__(self, url: StoreUrl, prefix: str) -> None:
         self._packing = Packing(prefix)
@@ -147,9 +149,23 @@ class ClusterStore:
             found.update(zip(numbers, map(attendance, answer[4]), strict=True))
         return [found[number] for number in range(len(commands))]
 
+    async def begin(self, key: str, number: int, now: float) -> int:
+        """Note that an attempt begins."""
+        return await self._attempt(key, number)
+
+    async def settle(self, key: str, now: float) -> None:
+        """Forget attempts."""
+        await self._attempt(key, None)
+
     async def close(self) -> None:
         """Let go of the Cluster."""
         await self._link.close()
+
+    async def _attempt(self, key: str, number: int | None) -> int:
+        tag = self._packing.tags[_digest(key.encode())]
+        async with self.turns.in_order():
+            [begun] = await self._link.call(ATTEMPTS, [(tag, self._packing.attempt(key, number, tag))])
+        return begun  # type: ignore[no-any-return]
 
     async def _admit(self, commands: Sequence[Admit]) -> list[Admitted]:
         limits = [(number, limit) for number, command in enumerate(commands) for limit in command.limits]
@@ -200,4 +216,8 @@ class ClusterStore:
 
 def _tag(limit: Limit) -> int:
     """Return under which tag a limit lies."""
-    return blake2b(packing.packed_key(limit.key), digest_size=1).digest()[0]
+    return _digest(packing.packed_key(limit.key))
+
+
+def _digest(key: bytes) -> int:
+    return blake2b(key, digest_size=1).digest()[0]

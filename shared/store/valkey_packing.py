@@ -11,7 +11,19 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from shared.store.port import DEDUPE, MAX_RECENT, REMEMBERED, Admit, Admitted, Append, Limit, Log, Position, Read
+from shared.store.port import (
+    ATTEMPTS_REMEMBERED,
+    DEDUPE,
+    MAX_RECENT,
+    REMEMBERED,
+    Admit,
+    Admitted,
+    Append,
+    Limit,
+    Log,
+    Position,
+    Read,
+)
 from shared.topics import SLOTS, slot
 
 MAX_BATCH = 128
@@ -82,6 +94,11 @@ class Packing:
             append.ttl * 1000,
             None if key is None else packed_text(_encode((append.topic, key))),
         )
+
+    def attempt(self, key: str, number: int | None, tag: str | None = None) -> bytes:
+        """Pack that an attempt begins, or with None that one came to its end; the key begins with `tag`."""
+        name = f"{self._untagged if tag is None else tag}attempts:{key}"
+        return _encode((name, -1 if number is None else number, ATTEMPTS_REMEMBERED * 1000))
 
     def append(self, append: Append) -> Packed:
         """Pack an append whose limits were taken care of."""
