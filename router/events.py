@@ -26,6 +26,10 @@ class Events:
         self._rules = rules
         self._payloads = payloads
 
+    def waits_for_store(self, received: Received) -> bool:
+        """Say whether nothing can come of an event while the store is away, as its topic has a log."""
+        return is_topic(received.routing_key) and self._rules.of(received.routing_key).history > 0
+
     def decide(self, received: Received, now: float) -> Publication:
         """Return what is to be delivered; raise `Unprocessable` where nothing can be. `now` is seconds since 1970."""
         topic = received.routing_key

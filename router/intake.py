@@ -9,8 +9,8 @@ Events that cannot be logged, as the store is away, are held back when their tur
 the store is back, and until the last of them is done nothing newer is logged: it waits behind them. The prefetch bounds
 how many can be held; a partition of which so many are held waits.
 
-A message may end whoever works on it. So one that has come back again and again is a turn of its own, and one that has
-done so too often is put away unseen.
+A message may end whoever works on it. So one that has come back again and again is a turn of its own, each attempt at
+it is noted in the store before it begins, and when too many came to no end it is put away unseen.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from collections.abc import Callable, Sequence
 
 from router import journal
 from router.counters import Counters
-from router.doubt import Doubt
+from router.doubt import Doubt, identity
 from router.inquiries import Logs
 from router.line import Line
 from router.outlet import Outlet, Stale
 from router.parking import Parking
 from router.pipeline import NOTHING_READ, Pipeline
 from router.plan import DeadLetter, Deeds, Plan
-from router.refusals import Unprocessable, deadly, failed_on
+from router.refusals import Unprocessable, failed_on
 from router.rollcall import RollCall
 from router.storage import Storage
 from shared.bus.port import STOP_PATIENCE, Bus, BusState, Received, Source
@@ -75,8 +75,8 @@ class Intake:
         self._prefetch = prefetch
         self._waiting = Line()
         self._held = Line()
-        self._doubt = Doubt()
         """Events that wait for the store, all of them older than what waits for a turn."""
+        self._doubt = Doubt()
         self._doubted_at = -DOUBT_LASTS
         """When a doubtful message was last there; seconds, monotonic."""
         self._in_turn: list[Received] = []
@@ -184,15 +184,15 @@ class Intake:
     async def _turn(self, consumption: Consumption, source: Line) -> None:
         if source.doubtful:
             await self._beware()
-            if not source:
-                return
+            if not source or (source is self._waiting and self._held and not self._storage.away):
+                return  # it was lost meanwhile, or the store is back, and what is held comes first
         self._in_turn = turn = source.take()
         self._counters.turns += 1
         self._turn_began = self._losses
         held: list[Received] = []
         try:
-            if turn[0].doubtful and self._doubt.condemns(turn[0], source.rivals):
-                await self._bury(turn[0], deadly(turn[0].returns), consumption)
+            if turn[0].doubtful:
+                held = self._hold(await self._dare(turn[0], source.rivals, consumption), source)
             else:
                 held = self._hold(await self._work(turn, consumption), source)
         except Stale:
@@ -200,6 +200,26 @@ class Intake:
         self._in_turn = []
         self._counters.held = len(self._held)
         self._counters.in_hand -= len(turn) - len(held)
+
+    async def _dare(self, received: Received, rivals: int, consumption: Consumption) -> list[Received]:
+        """Do all that follows from a doubtful message, unless it is condemned; return it where it is to be held.
+
+        Its attempts are numbered by its returns, so one that we hold and make again counts once.
+        """
+        attempts = identity(received)
+        begun = await self._storage.begin(attempts, received.returns)
+        if self._is_stale():
+            raise Stale
+        if self._storage.away and self._pipeline.waits_for_store(received):
+            return [received]
+        why = self._doubt.verdict(received, rivals, begun)
+        if why is not None:
+            await self._bury(received, why, consumption)
+            return []
+        held = await self._work([received], consumption)
+        if not held:
+            await self._storage.settle(attempts)
+        return held
 
     async def _work(self, turn: Sequence[Received], consumption: Consumption) -> list[Received]:
         """Do all that follows from `turn`, and return what of it is to be held.

@@ -40,6 +40,10 @@ class Pipeline:
         self._events = events
         self._inquiries = inquiries
 
+    def waits_for_store(self, received: Received) -> bool:
+        """Say whether nothing can come of a message while the store is away; its payload is not looked at."""
+        return received.exchange == EVENTS and self._events.waits_for_store(received)
+
     def plan(self, batch: Iterable[Received], now: float) -> Plan:
         """Decide all that can be decided without the store. `now` is seconds since 1970."""
         plan = Plan(now)

@@ -160,7 +160,19 @@ def failed_on(what: str) -> Unprocessable:
     return Unprocessable(DeadReason.INTERNAL, f"the router failed on {what}; its log says how")
 
 
-def deadly(returns: int) -> Unprocessable:
-    """Say that a message was too often in hand when a router died."""
-    detail = f"{returns} times whoever worked on it died, or lost its connection; so nobody worked on it any more"
+def never_ended(attempts: int) -> Unprocessable:
+    """Say that too many routers died at a message."""
+    detail = (
+        f"{attempts} times a router began to work on it alone, and died or lost its connection; so nobody worked on it "
+        "any more"
+    )
+    return Unprocessable(DeadReason.DEADLY, detail)
+
+
+def came_back(returns: int) -> Unprocessable:
+    """Say that a message was too often in hand when a router died, where nobody knows who worked on it."""
+    detail = (
+        f"{returns} times routers that had it in hand died, or lost their connection, and no store knew whether they "
+        "worked on it; so nobody worked on it any more"
+    )
     return Unprocessable(DeadReason.DEADLY, detail)

@@ -126,6 +126,29 @@ class Storage:
             self._count_fault(fault)
         return None
 
+    async def begin(self, key: str, number: int) -> int | None:
+        """Return how many attempts have begun, this one included; None where nobody can say that outlives us."""
+        if self.away or not self._store.lasting:
+            return None
+        try:
+            return await self._store.begin(key, number, monotonic())
+        except StoreAway as reason:
+            self._lose(reason)
+        except Exception as fault:
+            self._count_fault(fault)
+        return None
+
+    async def settle(self, key: str) -> None:
+        """Have attempts forgotten, where that can be; else they are in time, and count for a twin until then."""
+        if self.away or not self._store.lasting:
+            return
+        try:
+            await self._store.settle(key, monotonic())
+        except StoreAway as reason:
+            self._lose(reason)
+        except Exception as fault:
+            self._count_fault(fault)
+
     async def _admit_one_by_one(self, commands: Sequence[Admit]) -> Sequence[Admitted | Exception]:
         outcomes: list[Admitted | Exception] = []
         lost = False

@@ -1,6 +1,6 @@
 """A router as a process of its own that dies, by kill -9, of the event whose body is ``"deadly"``.
 
-The folder it runs in has no settings; its broker's URL is its only argument.
+The folder it runs in has no settings; the URLs of its broker and of its store are its arguments.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from router.app import Router
 from router.pipeline import Pipeline
 from router.settings import RouterSettings
 from shared.bus.amqp import AmqpBus
-from shared.store.memory import MemoryStore
+from shared.store.valkey import open_store
 from tests.unit.router.builders import SECRET
 
 DEADLY = b'"deadly"'
@@ -28,14 +28,14 @@ def die_of_it(self, batch, now):
     return plan(self, batch, now)
 
 
-async def main(url):
-    bus = AmqpBus(url, "dying router")
+async def main(amqp_url, store_url):
+    bus = AmqpBus(amqp_url, "dying router")
     await bus.open()
-    router = Router(RouterSettings(auth={"secret": SECRET}), bus, MemoryStore(), name="router")
+    router = Router(RouterSettings(auth={"secret": SECRET}), bus, open_store(store_url), name="router")
     await router.start()
     await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
     Pipeline.plan = die_of_it
-    asyncio.run(main(sys.argv[1]))
+    asyncio.run(main(*sys.argv[1:]))

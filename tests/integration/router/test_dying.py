@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from router.doubt import MAX_RETURNS
+from router.doubt import MAX_BEGUN
 from shared.bus import topology
-from shared.bus.port import Source
+from shared.bus.port import RETURNS_UNTIL_DOUBT, Source
 from tests.integration.router.dying import DEADLY
 from tests.support.eventually import eventually
 from tests.support.guard import guard
@@ -23,13 +23,13 @@ EACH = 30
 
 
 @pytest.fixture
-def dying(vhost, tmp_path):
+def dying(vhost, store_url, tmp_path):
     """Starts a router; whichever runs at the end is killed."""
     processes = []
 
     def start():
         with (tmp_path / "said").open("ab") as said:
-            command = [sys.executable, "-m", "tests.integration.router.dying", vhost.amqp_url]
+            command = [sys.executable, "-m", "tests.integration.router.dying", vhost.amqp_url, store_url]
             process = subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=said, start_new_session=True)
         guard().watch("group", process.pid)
         processes.append(process)
@@ -59,9 +59,9 @@ async def test_an_event_that_kills_every_router_dies_alone_and_the_others_are_de
             started.append(dying())
         return letters
 
-    await eventually(outlived, within=40)
+    await eventually(outlived, within=60)
     deaths = len(started) - 1
-    assert deaths == MAX_RETURNS
+    assert deaths == RETURNS_UNTIL_DOUBT + MAX_BEGUN
     await eventually(lambda: len({(each.topic, each.payload) for each in edge.entries}) == len(TOPICS) * EACH)
 
     async def all_done():

@@ -21,6 +21,8 @@ class Shelf:
         self.reads: list[Sequence[Read]] = []
         self.spans: list[float] = []
         self.commands: list[Admit] = []
+        self.begun: dict[str, set[int]] = {}
+        self.lasting = True
         self.away = False
         self._rates = MemoryStore()
 
@@ -37,6 +39,15 @@ class Shelf:
         self._reach()
         self.spans.append(within)
         return self.grown[::-1]
+
+    async def begin(self, key: str, number: int, now: float) -> int:
+        self._reach()
+        self.begun.setdefault(key, set()).add(number)
+        return len(self.begun[key])
+
+    async def settle(self, key: str, now: float) -> None:
+        self._reach()
+        self.begun.pop(key, None)
 
     async def close(self) -> None:
         """Keep everything."""

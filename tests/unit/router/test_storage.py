@@ -192,3 +192,29 @@ async def test_after_a_stop_nobody_knocks(asked):
     attempts = asked.store.attempts
     await asyncio.sleep(5 * storage.RETRY_CAP)
     assert asked.store.attempts == attempts
+
+
+async def test_attempts_are_counted_by_the_store_and_forgotten_when_settled(asked):
+    assert [await asked.begin("a", number) for number in (2, 2, 3)] == [1, 1, 2]
+    await asked.settle("a")
+    assert await asked.begin("a", 4) == 1
+
+
+async def test_nobody_counts_attempts_while_the_store_is_away_or_where_it_ends_with_us(asked):
+    asked.store.lasting = False
+    assert await asked.begin("a", 2) is None
+    await asked.settle("a")
+    asked.store.lasting, asked.store.away = True, True
+    assert await asked.begin("a", 2) is None
+    assert asked.away
+    attempts = asked.store.attempts
+    assert await asked.begin("a", 3) is None
+    await asked.settle("a")
+    assert asked.store.attempts == attempts, "it is not asked"
+
+
+async def test_a_store_that_goes_away_before_an_attempt_is_settled_harms_nobody(asked):
+    assert await asked.begin("a", 2) == 1
+    asked.store.away = True
+    await asked.settle("a")
+    assert asked.away
