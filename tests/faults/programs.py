@@ -22,12 +22,18 @@ class Program:
     """One process. Its port serves ``/readyz``; what it says goes to a file."""
 
     def __init__(
-        self, name: str, arguments: list[str], port: int, folder: Path, environment: Mapping[str, str]
+        self,
+        name: str,
+        arguments: list[str],
+        port: int,
+        folder: Path,
+        environment: Mapping[str, str],
+        module: str = "penstock",
     ) -> None:
         self.name = name
         self.port = port
         self.log = folder / f"{name}.log"
-        self._command = [sys.executable, "-m", "penstock", *arguments]
+        self._command = [sys.executable, "-m", module, *arguments]
         self._folder = folder
         self._environment = dict(environment)
         self._process: subprocess.Popen[bytes] | None = None

@@ -59,6 +59,8 @@ class Layout:
     routers: int = 2
     legs: frozenset[str] = frozenset()
     settings: dict[str, str] = field(default_factory=dict)
+    router: str = "penstock"
+    """The module that routers are run from."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ class Rig:
         """Start one more router."""
         [port] = different_ports(1)
         environment = self._environment(ROUTER) | {"PENSTOCK_METRICS_PORT": str(port)}
-        router = Program(f"router-{number}", ["router"], port, self.folder, environment)
+        router = Program(f"router-{number}", ["router"], port, self.folder, environment, self.layout.router)
         router.start()
         self.routers.append(router)
         return router

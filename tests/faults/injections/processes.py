@@ -163,7 +163,6 @@ def _heard_since(scene: Scene, name: str, since: float) -> bool:
     "routers are killed six times with the same events in hand, as they wait for the store",
     layout=Layout(legs=frozenset({STORE})),
     recover_within=30.0,
-    known="of what comes back to routers five times before they could do anything, the first is a dead letter",
 )
 async def kill_again_and_again(scene: Scene) -> None:
     store = scene.rig.proxies[STORE]
