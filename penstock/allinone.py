@@ -95,6 +95,7 @@ class AllInOne:
         self.listening = Listening(gateway)
         counters = {
             "router": router.counters,
+            "store": store.counters,
             "worker": worker.counters,
             "gateway": gateway.counters,
             "port": gateway.port_counters,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol
 
 from penstock.cli.exits import Exit
@@ -67,12 +68,16 @@ def run_gateway(settings: ProcessSettings, make: Callable[[CountedBus, Callable[
 
 
 def run_behind(
-    name: str, settings: ProcessSettings, make: Callable[[CountedBus], Behind], before: Sequence[Service] = ()
+    name: str,
+    settings: ProcessSettings,
+    make: Callable[[CountedBus], Behind],
+    before: Sequence[Service] = (),
+    counters: Mapping[str, object] = MappingProxyType({}),
 ) -> Exit:
     """Run a router or a worker until a signal comes; `make` is given a bus.
 
-    What comes `before` is started first and stopped last. Where ``metrics_port`` is set the process serves its metrics
-    and its health there, from its first moment to its last.
+    What comes `before` is started first and stopped last; `counters` are what it counts, by name. Where
+    ``metrics_port`` is set the process serves its metrics and its health there, from its first moment to its last.
     """
 
     def services(log: LogCounters) -> Sequence[Service]:
@@ -84,7 +89,7 @@ def run_behind(
             def ready() -> Answer:
                 return readyz_behind(bus=bus.state.value, working=program.healthy, draining=leaving.begun)
 
-            metrics = measured({name: program.counters}, {name: bus}, log)
+            metrics = measured({name: program.counters, **counters}, {name: bus}, log)
             parts.insert(0, Endpoint(settings.metrics_host, settings.metrics_port, metrics, ready))
         return parts
 

@@ -33,6 +33,7 @@ class Counters:
     faults: int = 0
     retries: int = 0
     store_losses: int = 0
+    store_away_seconds: float = 0.0
     limited_alone: int = 0
     unsendable: int = 0
     dropped_stale: int = 0
@@ -63,6 +64,7 @@ ROUTER: Catalogue = {
     "faults": counter("Exceptions that nobody expected; each cost one item."),
     "retries": counter("Attempts to deliver, answer or reach the store that had to be made again."),
     "store_losses": counter("Times the store went away."),
+    "store_away_seconds": counter("Seconds for which the store was away, up to the last attempt to reach it."),
     "limited_alone": counter("Publishes whose rates this router checked alone, since the store was away."),
     "unsendable": counter("Deliveries and answers that were lost because no bus can carry them."),
     "dropped_stale": counter("Messages let go because their connection was lost; they come again."),

@@ -49,6 +49,7 @@ class Storage:
         """When the store could be reached again at last; monotonic, 0 where it was never away."""
         self._attempt = 0
         self._since = 0.0
+        self._counted_until = 0.0
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -166,7 +167,7 @@ class Storage:
         return [next(admissions) if command.append is None else away for command in commands]
 
     def _lose(self, reason: StoreAway) -> None:
-        self._since = monotonic()
+        self._since = self._counted_until = monotonic()
         self._counters.store_away = 1
         self._counters.store_losses += 1
         journal.store_away(reason)
@@ -179,6 +180,7 @@ class Storage:
             # Begins anew only when work was done: a store that lets us knock and no more is not asked more often.
             self._attempt += 1
             self._counters.retries += 1
+            self._count_time()
             try:
                 await self._store.admit(_KNOCK, monotonic())
             except StoreAway:
@@ -188,10 +190,16 @@ class Storage:
                 continue
             break
         self._task = None
+        self._count_time()
         self._counters.store_away = 0
         self.back_at = monotonic()
         journal.store_back(monotonic() - self._since)
         self.on_back()
+
+    def _count_time(self) -> None:
+        now = monotonic()
+        self._counters.store_away_seconds += now - self._counted_until
+        self._counted_until = now
 
     def _count_fault(self, fault: Exception) -> None:
         self._counters.faults += 1

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from penstock.catalogue.bus import BUS
 from penstock.catalogue.gateway import GATEWAY, PORT
+from penstock.catalogue.store import STORE
 from router.counters import ROUTER
 from shared.telemetry.instruments import Catalogue, gauge
 from shared.telemetry.logs import LOG
 from shared.telemetry.process import PROCESS
 from workers.counters import WORKER
 
-__all__ = ["BUILD", "BUS", "GATEWAY", "LOG", "PORT", "PROCESS", "ROUTER", "WORKER", "by_prefix"]
+__all__ = ["BUILD", "BUS", "GATEWAY", "LOG", "PORT", "PROCESS", "ROUTER", "STORE", "WORKER", "by_prefix"]
 
 BUILD: Catalogue = {"build_info": gauge("Always 1; the label says what runs.", by="version")}
 
@@ -23,6 +24,7 @@ def by_prefix() -> dict[str, Catalogue]:
         "penstock_router": ROUTER,
         "penstock_worker": WORKER,
         "penstock_bus": BUS,
+        "penstock_store": STORE,
         "penstock_log": LOG,
         "penstock": BUILD,
         "process": PROCESS,

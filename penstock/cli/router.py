@@ -42,4 +42,5 @@ def command(**options: Any) -> Exit:
         )
     process = load(ProcessSettings, options)
     store = make_store(settings, "router" if process.amqp_url else None)  # without a broker, that is told first
-    return run_behind("router", process, lambda bus: Router(settings, bus, store), [OpenStore(store)])
+    counters = {"store": store.counters}
+    return run_behind("router", process, lambda bus: Router(settings, bus, store), [OpenStore(store)], counters)

@@ -22,12 +22,16 @@ _TITLES = {
     "penstock_router": "Router",
     "penstock_worker": "Worker",
     "penstock_bus": "Connection to the broker",
+    "penstock_store": "Store",
     "penstock_log": "Log",
     "penstock": "Release",
     "process": "Process",
 }
 
-_NOTES = {"penstock_bus": "The label `bus` says whose connection it is: gateway, router or worker.\n\n"}
+_NOTES = {
+    "penstock_bus": "The label `bus` says whose connection it is: gateway, router or worker.\n\n",
+    "penstock_store": "Of a router, and of `penstock up`; whether the store is away, the router's own metrics say.\n\n",
+}
 
 
 def metrics_markdown(catalogues: Mapping[str, Catalogue]) -> str:

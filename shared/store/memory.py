@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from shared.store.counters import StoreCounters
 from shared.store.memory_attempts import MAX_ATTEMPTED, Attempts
 from shared.store.memory_logs import MAX_APPENDED_KEYS, MAX_LOG_BYTES, MAX_LOGS, Logs, new_epoch
 from shared.store.memory_rates import MAX_KEYS, Rates
@@ -18,8 +19,7 @@ class MemoryStore:
     """See `shared.store.port.Store`. Everything in it is bounded, and beyond its bound the longest unused goes first.
 
     `max_keys` rates; `max_logs` logs of `max_log_bytes` bytes in all; `max_appended_keys` keys of entries;
-    `max_attempted` keys of attempts. The counters of what had to go are `evicted`, `forgiven` (rates), and those of
-    `logs` and `attempts`.
+    `max_attempted` keys of attempts. What had to go is counted by `counters`.
     """
 
     lasting = False
@@ -32,48 +32,45 @@ class MemoryStore:
         max_appended_keys: int = MAX_APPENDED_KEYS,
         max_attempted: int = MAX_ATTEMPTED,
     ) -> None:
-        self.logs = Logs(max_logs, max_log_bytes, max_appended_keys)
+        self.counters = StoreCounters()
+        self.logs = Logs(max_logs, max_log_bytes, max_appended_keys, counters=self.counters)
         self.presence = Presence(new_epoch)
-        self.attempts = Attempts(max_attempted)
-        self._rates = Rates(max_keys)
+        self.attempts = Attempts(max_attempted, self.counters)
+        self._rates = Rates(max_keys, self.counters)
 
     @property
     def rates(self) -> int:
         """Return how many rates are remembered."""
         return len(self._rates)
 
-    @property
-    def evicted(self) -> int:
-        """Return how many rates were forgotten since there were too many."""
-        return self._rates.evicted
-
-    @property
-    def forgiven(self) -> int:
-        """Return how many of those had not filled up again."""
-        return self._rates.forgiven
-
     async def admit(self, commands: Sequence[Admit], now: float) -> Sequence[Admitted]:
         """Carry out `commands` in their order."""
+        self.counters.count("admit", len(commands))
         return [self._admit(command, now) for command in commands]
 
     async def read(self, reads: Sequence[Read], now: float) -> Sequence[Log]:
         """Read logs."""
+        self.counters.count("read", len(reads))
         return [self.logs.read(read, now) for read in reads]
 
     async def recent(self, within: float, now: float) -> Sequence[str]:
         """Return the topics to whose logs something was appended in the last `within` seconds, newest first."""
+        self.counters.count("recent")
         return self.logs.recent(within, now)
 
     async def call(self, roll: Roll, now: float) -> Called:
         """Carry out a batch about who is where."""
+        self.counters.count("presence", len(roll.commands))
         return self.presence.call(roll, now)
 
     async def begin(self, key: str, number: int, now: float) -> int:
         """Note that an attempt begins."""
+        self.counters.count("attempt")
         return self.attempts.begin(key, number, now)
 
     async def settle(self, key: str, now: float) -> None:
         """Forget attempts."""
+        self.counters.count("attempt")
         self.attempts.settle(key)
 
     async def close(self) -> None:
@@ -91,4 +88,5 @@ class MemoryStore:
         if command.append is None:
             return _ADMITTED
         position, repeated = self.logs.append(command.append, now)
+        self.counters.appended += not repeated
         return Admitted(0.0, None, position, repeated)

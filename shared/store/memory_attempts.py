@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+from shared.store.counters import StoreCounters
 from shared.store.port import ATTEMPTS_REMEMBERED
 
 MAX_ATTEMPTED = 10_000
@@ -11,10 +12,10 @@ MAX_ATTEMPTED = 10_000
 
 
 class Attempts:
-    """Keeps at most `max_keys` keys, and forgets those of the longest ago beyond that; `forgotten` counts these."""
+    """Keeps at most `max_keys` keys, and forgets those of the longest ago beyond that; `counters` counts these."""
 
-    def __init__(self, max_keys: int = MAX_ATTEMPTED) -> None:
-        self.forgotten = 0
+    def __init__(self, max_keys: int = MAX_ATTEMPTED, counters: StoreCounters | None = None) -> None:
+        self.counters = counters or StoreCounters()
         self._max_keys = max_keys
         self._begun: OrderedDict[str, tuple[float, set[int]]] = OrderedDict()  # in the order in which they end
 
@@ -33,7 +34,7 @@ class Attempts:
         self._begun[key] = now + ATTEMPTS_REMEMBERED, numbers
         if len(self._begun) > self._max_keys:
             self._begun.popitem(last=False)
-            self.forgotten += 1
+            self.counters.attempts_forgotten += 1
         return len(numbers)
 
     def settle(self, key: str) -> None:

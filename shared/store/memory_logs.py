@@ -12,6 +12,7 @@ from itertools import islice, takewhile
 from secrets import token_urlsafe
 from typing import TypeAlias
 
+from shared.store.counters import StoreCounters
 from shared.store.memory_log import TopicLog
 from shared.store.port import DEDUPE, MAX_RECENT, Append, Log, Position, Read
 
@@ -38,11 +39,7 @@ def new_epoch() -> str:
 
 
 class Logs:
-    """The logs of all topics.
-
-    `evicted` counts logs that had to go, `shortened` entries of a log that alone was too large, `forgotten_keys` keys
-    that had to go before their time.
-    """
+    """The logs of all topics. What has to go before its time is counted by `counters`."""
 
     def __init__(
         self,
@@ -50,10 +47,9 @@ class Logs:
         max_bytes: int = MAX_LOG_BYTES,
         max_keys: int = MAX_APPENDED_KEYS,
         epoch: Callable[[], str] = new_epoch,
+        counters: StoreCounters | None = None,
     ) -> None:
-        self.evicted = 0
-        self.shortened = 0
-        self.forgotten_keys = 0
+        self.counters = counters or StoreCounters()
         self.size = 0
         """Bytes that all logs take now."""
         self._max_logs = max_logs
@@ -128,7 +124,7 @@ class Logs:
         return log
 
     def _evict(self) -> None:
-        self.evicted += 1
+        self.counters.logs_evicted += 1
         self._forget(next(iter(self._logs)))
 
     def _forget(self, topic: str) -> None:
@@ -140,7 +136,7 @@ class Logs:
             self._evict()
         if self.size > self._max_bytes:  # it alone is too large: the newest entries stay, and its epoch
             before = used.size
-            self.shortened += used.shrink(self._max_bytes)
+            self.counters.logs_shortened += used.shrink(self._max_bytes)
             self.size += used.size - before
 
     def _remember(self, key: _Key, position: Position, now: float) -> None:
@@ -153,7 +149,7 @@ class Logs:
                 del keys[oldest]
         if len(keys) > self._max_keys:
             keys.popitem(last=False)
-            self.forgotten_keys += 1
+            self.counters.keys_forgotten += 1
 
     def _sweep(self, now: float) -> None:
         """Look at the next few logs in turn, and let go of what is too old in them, or of them as a whole."""

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 from shared.store import gcra
+from shared.store.counters import StoreCounters
 from shared.store.port import Limit
 
 MAX_KEYS = 100_000
@@ -16,12 +17,11 @@ class Rates:
     """Keeps at most `max_keys` rates, and forgets the longest unused beyond that.
 
     Forgetting a bucket that has filled up again changes nothing, and the longest unused has most likely done so.
-    One that had not begins anew, with its whole burst; `forgiven` counts these, `evicted` all.
+    One that had not begins anew, with its whole burst; `counters` counts both.
     """
 
-    def __init__(self, max_keys: int = MAX_KEYS) -> None:
-        self.evicted = 0
-        self.forgiven = 0
+    def __init__(self, max_keys: int = MAX_KEYS, counters: StoreCounters | None = None) -> None:
+        self._counters = counters or StoreCounters()
         self._max_keys = max_keys
         self._buckets: OrderedDict[tuple[str | int, ...], float] = OrderedDict()
 
@@ -54,5 +54,5 @@ class Rates:
         buckets.move_to_end(limit.key)
         if len(buckets) > self._max_keys:
             _, oldest = buckets.popitem(last=False)
-            self.evicted += 1
-            self.forgiven += oldest > now
+            self._counters.rates_evicted += 1
+            self._counters.rates_forgiven += oldest > now

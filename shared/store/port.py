@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from shared.store.counters import StoreCounters
 from shared.store.roll import Called, Roll
 
 DEDUPE = 300
@@ -122,6 +123,8 @@ class Store(Protocol):
 
     lasting: bool
     """Whether what it keeps outlives the process that uses it."""
+    counters: StoreCounters
+    """What this store has done and refused so far."""
 
     async def admit(self, commands: Sequence[Admit], now: float) -> Sequence[Admitted]:
         """Carry out a batch of commands in their order, at the time `now` (seconds, monotonic).

@@ -52,6 +52,7 @@ class ValkeyStore:
         self._packing = Packing(prefix)
         self._link = SingleLink(url)
         self.turns = Turns(url.where, self._link)
+        self.counters = self.turns.counters
 
     async def admit(self, commands: Sequence[Admit], now: float) -> Sequence[Admitted]:
         """Carry out `commands` in their order. Of more than `MAX_BATCH`, one call's worth at a time."""
@@ -64,31 +65,33 @@ class ValkeyStore:
             for start in range(0, len(commands), MAX_BATCH)
         ]
         answers: list[Any] = []
-        async with self.turns.in_order():
+        async with self.turns.in_order("admit", len(commands)):
             for batch in batches:
                 answers += packing.answers(await self._link.call(ADMIT, batch))
         admitted = packing.admitted
-        return [admitted(answer, command.limits) for answer, command in zip(answers, commands, strict=True)]
+        outcomes = [admitted(answer, command.limits) for answer, command in zip(answers, commands, strict=True)]
+        self.counters.appended += packing.appended(outcomes)
+        return outcomes
 
     async def read(self, reads: Sequence[Read], now: float) -> Sequence[Log]:
         """Read logs. Of more than `MAX_BATCH`, one call's worth at a time."""
         logs: list[Log] = []
         for start in range(0, len(reads), MAX_BATCH):
             batch = self._packing.read(reads[start : start + MAX_BATCH], new_epoch())
-            async with self.turns.beside():
+            async with self.turns.beside("read", min(MAX_BATCH, len(reads) - start)):
                 answers = await self._link.call(READ, batch)
             logs += map(packing.log, answers)
         return logs
 
     async def recent(self, within: float, now: float) -> Sequence[str]:
         """Return the topics to whose logs something was appended in the last `within` seconds, newest first."""
-        async with self.turns.beside():
+        async with self.turns.beside("recent"):
             flat = await self._link.call(RECENT, packing.recent(self._packing.index, within, MAX_RECENT))
         return [topic.decode() for topic in flat[::2]]
 
     async def call(self, roll: Roll, now: float) -> Called:
         """Carry out a batch about who is where: one call for it, and one for topics whose time has come."""
-        async with self.turns.in_order():
+        async with self.turns.in_order("presence", len(roll.commands)):
             return await call(roll, self._packing.presence, self._packing.tags, self._enrol, self._attend)
 
     async def _enrol(self, index: bytes) -> Sequence[Any]:
@@ -101,13 +104,13 @@ class ValkeyStore:
 
     async def begin(self, key: str, number: int, now: float) -> int:
         """Note that an attempt begins."""
-        async with self.turns.in_order():
+        async with self.turns.in_order("attempt"):
             begun: int = await self._link.call(ATTEMPTS, self._packing.attempt(key, number))
         return begun
 
     async def settle(self, key: str, now: float) -> None:
         """Forget attempts."""
-        async with self.turns.in_order():
+        async with self.turns.in_order("attempt"):
             await self._link.call(ATTEMPTS, self._packing.attempt(key, None))
 
     async def close(self) -> None:

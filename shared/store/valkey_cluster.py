@@ -81,13 +81,15 @@ class ClusterStore:
         self._packing = Packing(prefix)
         self._link = ClusterLink(url)
         self.turns = Turns(url.where, self._link)
+        self.counters = self.turns.counters
 
     async def admit(self, commands: Sequence[Admit], now: float) -> Sequence[Admitted]:
         """Carry out `commands` in their order. Of more than `MAX_BATCH`, that many at a time."""
         admitted: list[Admitted] = []
-        async with self.turns.in_order():
+        async with self.turns.in_order("admit", len(commands)):
             for start in range(0, len(commands), MAX_BATCH):
                 admitted += await self._admit(commands[start : start + MAX_BATCH])
+        self.counters.appended += packing.appended(admitted)
         return admitted
 
     async def read(self, reads: Sequence[Read], now: float) -> Sequence[Log]:
@@ -103,7 +105,7 @@ class ClusterStore:
         if not calls:
             return ()
         epoch, tags = new_epoch(), self._packing.tags
-        async with self.turns.beside():
+        async with self.turns.beside("read", len(reads)):
             answers = await self._link.call(
                 READ,
                 [(tags[tag], self._packing.read([reads[number] for number in chunk], epoch)) for tag, chunk in calls],
@@ -121,14 +123,14 @@ class ClusterStore:
         Of those in one of Penstock's slots, at most `RECENT_OF_A_SLOT`.
         """
         calls = [(tag, packing.recent(f"{tag}recent", within, RECENT_OF_A_SLOT)) for tag in self._packing.tags]
-        async with self.turns.beside():
+        async with self.turns.beside("recent"):
             answers = await self._link.call(RECENT, calls)
         found = [(float(at), topic) for flat in answers for topic, at in zip(flat[::2], flat[1::2], strict=True)]
         return [topic.decode() for _, topic in nlargest(MAX_RECENT, found)]
 
     async def call(self, roll: Roll, now: float) -> Called:
         """Carry out a batch about who is where: the index first, then the topics, each in one pipeline."""
-        async with self.turns.in_order():
+        async with self.turns.in_order("presence", len(roll.commands)):
             return await call(roll, f"{self._packing.tags[0]}presence:", None, self._enrol, self._attend)
 
     async def _enrol(self, index: bytes) -> Sequence[Any]:
@@ -163,7 +165,7 @@ class ClusterStore:
 
     async def _attempt(self, key: str, number: int | None) -> int:
         tag = self._packing.tags[_digest(key.encode())]
-        async with self.turns.in_order():
+        async with self.turns.in_order("attempt"):
             [begun] = await self._link.call(ATTEMPTS, [(tag, self._packing.attempt(key, number, tag))])
         return begun  # type: ignore[no-any-return]
 

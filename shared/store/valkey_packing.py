@@ -156,6 +156,11 @@ def admitted(answer: Any, limits: Sequence[Limit]) -> Admitted:
     return Admitted(float(answer[0]), limits[answer[1] - 1])
 
 
+def appended(outcomes: Sequence[Admitted]) -> int:
+    """Return how many entries were put into logs, and had not stood there before."""
+    return sum(outcome.position is not None and not outcome.repeated for outcome in outcomes)
+
+
 def log(answer: Sequence[Any]) -> Log:
     """Return the log that was read."""
     epoch, head, first, flat = answer

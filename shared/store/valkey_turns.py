@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
+from shared.clock import monotonic
 from shared.errors import ConfigurationError, PenstockError, StoreAway
+from shared.store.counters import StoreCounters
 from shared.store.valkey_errors import FAILURES, meaning
 from shared.store.valkey_link import ANSWER_TIMEOUT, CONNECT_TIMEOUT, CONNECTIONS
 
@@ -28,14 +30,13 @@ class Resettable(Protocol):
 class Turns:
     """Whose turn it is to ask, and what comes of it when the store does not serve.
 
-    `failures` counts calls that failed since the store was away, `refused` those that were not made since too many
+    `counters` counts the calls, those that failed since the store was away, and those that were not made since too many
     were waiting. Where the store turns us away by the configuration, that is a `ConfigurationError` until it has served
     once; from then on somebody is at work on it, and it is away.
     """
 
     def __init__(self, where: str, link: Resettable) -> None:
-        self.failures = 0
-        self.refused = 0
+        self.counters = StoreCounters()
         self._where = where
         self._link = link
         self._one = asyncio.Semaphore(1)
@@ -43,24 +44,26 @@ class Turns:
         self._waiting = 0
         self._served = False
 
-    def in_order(self) -> AbstractAsyncContextManager[None]:
+    def in_order(self, kind: str, items: int = 1) -> AbstractAsyncContextManager[None]:
         """Wait for the one before; used around calls that must not overtake each other."""
-        return self._turn(self._one)
+        return self._turn(self._one, kind, items)
 
-    def beside(self) -> AbstractAsyncContextManager[None]:
+    def beside(self, kind: str, items: int = 1) -> AbstractAsyncContextManager[None]:
         """Wait until there is a connection; used around calls that may overtake each other."""
-        return self._turn(self._several)
+        return self._turn(self._several, kind, items)
 
     @asynccontextmanager
-    async def _turn(self, turn: asyncio.Semaphore) -> AsyncIterator[None]:
+    async def _turn(self, turn: asyncio.Semaphore, kind: str, items: int) -> AsyncIterator[None]:
         if self._waiting >= MAX_WAITING:
-            self.refused += 1
+            self.counters.refused += 1
             raise StoreAway(f"The store ({self._where}) is too slow: {MAX_WAITING} calls are waiting for it.")
         self._waiting += 1
         try:
             await turn.acquire()
         finally:
             self._waiting -= 1
+        self.counters.count(kind, items)
+        began = monotonic()
         try:
             async with asyncio.timeout(CALL_TIMEOUT):
                 yield
@@ -72,12 +75,13 @@ class Turns:
             await self._link.reset()
             raise failure from error
         finally:
+            self.counters.seconds += monotonic() - began
             turn.release()
 
     def _failure(self, error: BaseException) -> PenstockError | None:
         failure = meaning(error, self._where)
         if failure is not None:
-            self.failures += 1
+            self.counters.failures += 1
         if self._served and isinstance(failure, ConfigurationError):
             return StoreAway(str(failure))
         return failure

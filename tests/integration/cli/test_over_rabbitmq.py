@@ -107,6 +107,7 @@ def test_a_program_of_its_own_tells_how_it_is_and_stops_when_it_is_told(penstock
     metrics = process.answers(port, "/metrics")
     assert f"# TYPE penstock_{program}_" in metrics
     assert f'penstock_bus_connections_lost_total{{bus="{program}"}} 0' in metrics
+    assert ('penstock_store_calls_total{kind="recent"} 1' in metrics) == (program == "router")
     assert "process_resident_memory_bytes" in metrics
     process.tell()
     assert process.ends() == Exit.OK

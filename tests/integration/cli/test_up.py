@@ -82,6 +82,7 @@ def test_health_and_metrics_are_on_the_same_port(up, port):
     for name in ("penstock_gateway_connections", "penstock_router_received_total", "penstock_worker_looks_total"):
         assert f"\n{name} " in metrics
     assert 'penstock_bus_published_total{bus="gateway"}' in metrics
+    assert "penstock_store_appended_total 0" in metrics
     assert "penstock_build_info{version=" in metrics
     assert 'penstock_log_lines_total{level="info"}' in metrics
 

@@ -70,6 +70,8 @@ async def test_a_server_that_hangs_is_away_within_bounds(own_store: OwnServer, s
     with pytest.raises(StoreAway, match="does not answer"):
         await append(store, "a")
     assert monotonic() - began < CALL_TIMEOUT + 1
+    assert store.counters.failures == 1
+    assert store.counters.seconds > 1, "those of the call that failed are counted too"
     await asyncio.to_thread(own_store.thaw)
     await eventually(lambda: answers(store))
 
@@ -86,7 +88,7 @@ async def test_calls_that_wait_for_a_server_that_hangs_are_bounded(own_store: Ow
     await asyncio.gather(*waiting, return_exceptions=True)
     await asyncio.to_thread(own_store.thaw)
     await eventually(lambda: answers(store))
-    assert store.turns.refused == 1  # type: ignore[attr-defined]
+    assert store.counters.refused == 1
 
 
 async def test_a_caller_that_leaves_does_not_get_the_next_ones_answer(own_store: OwnServer, store: Store) -> None:

@@ -8,6 +8,7 @@ from penstock.catalogue import by_prefix
 from penstock.measuring import Build
 from router.counters import Counters as RouterCounters
 from shared.bus.counters import BusCounters
+from shared.store.counters import StoreCounters
 from shared.telemetry.instruments import undescribed
 from shared.telemetry.logs import LogCounters
 from shared.telemetry.process import ProcessCounters
@@ -19,6 +20,7 @@ COUNTERS = {
     "penstock_router": RouterCounters,
     "penstock_worker": WorkerCounters,
     "penstock_bus": BusCounters,
+    "penstock_store": StoreCounters,
     "penstock_log": LogCounters,
     "penstock": Build,
     "process": ProcessCounters,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from shared.errors import StoreAway
+from shared.store.counters import StoreCounters
 from shared.store.memory import MemoryStore
 from shared.store.port import Admit, Admitted, Log, Position, Read
 
@@ -23,6 +24,7 @@ class Shelf:
         self.commands: list[Admit] = []
         self.begun: dict[str, set[int]] = {}
         self.lasting = True
+        self.counters = StoreCounters()
         self.away = False
         self._rates = MemoryStore()
 

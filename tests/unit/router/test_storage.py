@@ -116,6 +116,7 @@ async def test_a_store_that_comes_back_is_found_and_told_of_once(asked, caplog):
     await eventually(lambda: came)
     assert came == [False]
     assert (asked.away, asked.counters.store_away, asked.counters.store_losses) == (False, 0, 1)
+    assert asked.counters.store_away_seconds > 0
     assert told(await asked.admit([appending("a")])) == [1]
     assert [record.event for record in caplog.records] == ["store.away", "store.back"]
 

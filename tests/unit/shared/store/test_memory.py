@@ -62,7 +62,7 @@ async def test_beyond_its_bound_it_forgets_the_longest_unused_rate():
     for key in ("a", "b", "a2", "a"):
         await admit(store, limit(key, burst=9))
     assert store.rates == 2
-    assert store.evicted == 2
+    assert store.counters.rates_evicted == 2
     used = MemoryStore(max_keys=2)
     for key in ("a", "b", "a", "c"):
         await admit(used, limit(key, burst=2))
@@ -73,9 +73,9 @@ async def test_forgetting_a_rate_that_is_whole_again_is_not_counted_as_forgiving
     store = MemoryStore(max_keys=1)
     await admit(store, limit("a", rate=1.0), now=0.0)
     await admit(store, limit("b", rate=1.0), now=5.0)
-    assert (store.evicted, store.forgiven) == (1, 0)
+    assert (store.counters.rates_evicted, store.counters.rates_forgiven) == (1, 0)
     await admit(store, limit("c", rate=1.0), now=5.1)
-    assert (store.evicted, store.forgiven) == (2, 1)
+    assert (store.counters.rates_evicted, store.counters.rates_forgiven) == (2, 1)
 
 
 async def test_closing_forgets_everything():

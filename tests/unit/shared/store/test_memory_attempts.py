@@ -12,14 +12,14 @@ def test_attempts_are_forgotten_when_there_was_none_for_long():
     assert attempts.begin("a", 3, 2 * ATTEMPTS_REMEMBERED - 2.0) == 3
     assert attempts.begin("a", 4, 4.0 * ATTEMPTS_REMEMBERED) == 1
     assert len(attempts) == 1
-    assert attempts.forgotten == 0
+    assert attempts.counters.attempts_forgotten == 0
 
 
 def test_beyond_its_bound_it_forgets_what_was_attempted_the_longest_ago():
     attempts = Attempts(max_keys=2)
     for key in ("a", "b", "a", "c"):
         attempts.begin(key, 1, 0.0)
-    assert (len(attempts), attempts.forgotten) == (2, 1)
+    assert (len(attempts), attempts.counters.attempts_forgotten) == (2, 1)
     assert attempts.begin("a", 2, 0.0) == 2
 
 

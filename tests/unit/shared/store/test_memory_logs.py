@@ -28,14 +28,14 @@ def test_keys_that_are_over_are_let_go_as_others_come():
     for number in range(10):
         put(logs, "a", DEDUPE + 1, key=("new", number))
     assert logs.keys == 10
-    assert logs.forgotten_keys == 0
+    assert logs.counters.keys_forgotten == 0
 
 
 def test_beyond_their_bound_the_oldest_keys_go_and_are_counted():
     logs = Logs(max_keys=2)
     for name in ("a", "b", "c"):
         put(logs, "t", key=(name,))
-    assert (logs.keys, logs.forgotten_keys) == (2, 1)
+    assert (logs.keys, logs.counters.keys_forgotten) == (2, 1)
     assert put(logs, "t", key=("c",))[1]
     assert not put(logs, "t", key=("a",))[1]
 
@@ -71,7 +71,7 @@ def test_beyond_their_bound_the_longest_unused_log_goes_and_begins_a_new_epoch()
     first = {topic: put(logs, topic)[0].epoch for topic in ("a", "b")}
     look(logs, "a")
     put(logs, "c")
-    assert (len(logs), logs.evicted) == (2, 1)
+    assert (len(logs), logs.counters.logs_evicted) == (2, 1)
     assert look(logs, "a").epoch == first["a"]
     assert put(logs, "b")[0].epoch != first["b"]
 
@@ -80,10 +80,10 @@ def test_beyond_their_bytes_the_longest_unused_log_goes():
     logs = Logs(max_bytes=3 * (LOG_BYTES + ENTRY_BYTES + 500))
     for topic in ("a", "b", "c"):
         put(logs, topic, entry=bytes(500))
-    assert logs.evicted == 0
+    assert logs.counters.logs_evicted == 0
     before = look(logs, "b").epoch
     put(logs, "d", entry=bytes(500))
-    assert (len(logs), logs.evicted) == (3, 1)
+    assert (len(logs), logs.counters.logs_evicted) == (3, 1)
     assert look(logs, "b").epoch == before
     assert look(logs, "a").head == 0
 
@@ -95,7 +95,7 @@ def test_a_log_that_alone_is_too_large_loses_its_oldest_entries_and_keeps_its_ep
         last, _ = put(logs, "a", entry=bytes(500))
     log = look(logs, "a")
     assert (last.epoch, log.head, log.first) == (first.epoch, 4, 3)
-    assert (logs.evicted, logs.shortened) == (0, 2)
+    assert (logs.counters.logs_evicted, logs.counters.logs_shortened) == (0, 2)
     put(logs, "a", entry=bytes(10_000))
     assert [offset for offset, _ in look(logs, "a").entries] == [5], "one entry stays in any case"
 
