@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import random
 import sys
-import tempfile
 import time
 import warnings
 from pathlib import Path
 
-import tests.faults.injections  # noqa: F401 (fills the table of faults)
-from tests.faults.fault import FAULTS, Fault
-from tests.faults.rig import Places
+from tests.faults.fault import FAULTS
+from tests.faults.lane import Job, Lane, run
 from tests.faults.table import rows_of, written
-from tests.faults.trial import Report, attempt
-from tests.support.broker import OwnBroker
-from tests.support.broker import ways as ways_to_a_broker
+from tests.faults.trial import Report
+from tests.support.broker.lending import broker_lender
 from tests.support.errors import Missing
-from tests.support.store import OwnServer
-from tests.support.store import ways as ways_to_a_store
+from tests.support.lending import Description, Lender
+from tests.support.store.lending import store_lender
 
 
 def main() -> int:
@@ -33,68 +29,49 @@ def main() -> int:
     if unknown:
         print(f"no such fault: {', '.join(unknown)}; --list tells which there are", file=sys.stderr)
         return 2
-    chosen = [FAULTS[key] for key in options.only or FAULTS]
+    chosen = options.only or list(FAULTS)
     first = options.seed if options.seed is not None else random.SystemRandom().randrange(1, 1_000_000)
     seeds = range(first, first + options.seeds)
+    began = time.monotonic()
+    broker, store = broker_lender(), store_lender()
     try:
-        broker_node = ways_to_a_broker.started_node()
+        reports = _reports(broker, store, [(key, seed) for seed in seeds for key in chosen], options)
     except Missing as nothing:
         print(nothing, file=sys.stderr)
         return 2
-    try:
-        store_node = ways_to_a_store.started_node()
-        try:
-            reports = _run(chosen, list(seeds), OwnBroker(broker_node), OwnServer(store_node), options.keep)
-        finally:
-            store_node.dispose()
     finally:
-        broker_node.dispose()
+        store.close()
+        broker.close()
     print("\n" + written(rows_of(reports)))
     for report in reports:
         if not report.passed:
             print("\n" + report.details())
     failed = [report for report in reports if report.is_new]
-    print(f"\n{len(reports)} trials, {len(failed)} with findings that are new, seeds {seeds.start} to {seeds.stop - 1}")
+    print(
+        f"\n{len(reports)} trials, {len(failed)} with findings that are new, seeds {seeds.start} to {seeds.stop - 1}, "
+        f"in {time.monotonic() - began:.0f} s"
+    )
     return 1 if failed else 0
 
 
-def _run(faults: list[Fault], seeds: list[int], broker: OwnBroker, store: OwnServer, keep: Path | None) -> list[Report]:
+def _reports(broker: Lender, store: Lender, trials: list[tuple[str, int]], options: argparse.Namespace) -> list[Report]:
+    jobs = [Job(key, seed, number, len(trials)) for number, (key, seed) in enumerate(trials, 1)]
+    lane = Lane(_lent(broker), _lent(store), options.keep)
     reports: list[Report] = []
-    total = len(faults) * len(seeds)
-    for seed in seeds:
-        for fault in faults:
-            began = time.monotonic()
-
-            def tell(
-                words: str, number: int = len(reports) + 1, fault: Fault = fault, seed: int = seed, began: float = began
-            ) -> None:
-                print(
-                    f"[{number}/{total}] {fault.key} seed {seed}: {words} ({time.monotonic() - began:.0f} s)",
-                    flush=True,
-                )
-
-            vhost = broker.create_vhost()
-            store.ask("FLUSHALL")
-            with tempfile.TemporaryDirectory(prefix="penstock-faults-") as temporary:
-                folder = Path(temporary)
-                if keep is not None:
-                    folder = keep / f"{fault.key}-{seed}"
-                    folder.mkdir(parents=True, exist_ok=True)
-                try:
-                    places = Places(broker, vhost, store.url, store)
-                    report = asyncio.run(attempt(fault, places, seed, folder, tell))
-                except KeyboardInterrupt:
-                    print("interrupted")
-                    return reports
-                except Exception as failure:  # the next trial must still be carried out
-                    report = Report.broken(fault, seed, failure, time.monotonic() - began)
-                finally:
-                    broker.delete_vhost(vhost)
+    try:
+        for report in run(jobs, lane, options.parallel):
             reports.append(report)
-            tell(report.verdict)
-            if not report.passed:
-                print(report.details(), flush=True)
-    return reports
+    except KeyboardInterrupt:
+        print("interrupted")
+    order = list(FAULTS)
+    return sorted(reports, key=lambda report: (order.index(report.fault.key), report.seed))
+
+
+def _lent(lender: Lender) -> Description:
+    described = lender.lend()
+    if "error" in described:
+        raise Missing(described["error"])
+    return described
 
 
 def _options() -> argparse.Namespace:
@@ -102,6 +79,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="seeds for each fault (default 1)")
     parser.add_argument("--seed", type=int, metavar="S", help="the first seed (default: by chance; it is printed)")
     parser.add_argument("--only", default="", metavar="F01,F07", help="these faults only")
+    parser.add_argument("--parallel", type=int, default=1, metavar="N", help="so many trials at a time (default 1)")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the programs' logs there")
     parser.add_argument("--list", action="store_true", help="list the faults")
     options = parser.parse_args()

@@ -9,6 +9,8 @@ import socket
 LOWEST = 20_000
 HIGHEST = 32_000
 
+_mine = range(LOWEST, HIGHEST)
+
 
 def free_port() -> int:
     """A TCP port that nobody listens on now. Nothing reserves it: bind it soon."""
@@ -17,10 +19,17 @@ def free_port() -> int:
 
 def different_ports(count: int) -> list[int]:
     """As many free ports, no two the same."""
-    free = [port for port in random.sample(range(LOWEST, HIGHEST), k=200) if _can_be_bound(port)]
+    free = [port for port in random.sample(_mine, k=200) if _can_be_bound(port)]
     if len(free) < count:
-        raise OSError(f"200 ports between {LOWEST} and {HIGHEST} were tried and {len(free)} are free")
+        raise OSError(f"200 ports between {_mine.start} and {_mine.stop} were tried and {len(free)} are free")
     return free[:count]
+
+
+def keep_to(share: int, shares: int) -> None:
+    """Give this process only ports of its share, of so many: then what it kills finds its port free again."""
+    global _mine
+    size = (HIGHEST - LOWEST) // shares
+    _mine = range(LOWEST + share * size, LOWEST + (share + 1) * size)
 
 
 def is_listening(port: int, host: str = "127.0.0.1") -> bool:
