@@ -126,10 +126,10 @@ async def _differences(url: str) -> list[dict[str, Any]]:
             if not await inspection.can_hash():
                 differences.append(
                     {
-                        "name": "rabbitmq_consistent_hash_exchange",
+                        "name": "rabbitmq_sharding",
                         "kind": PLUGIN,
                         "found": Found.MISSING,
-                        "words": "on every node: rabbitmq-plugins enable rabbitmq_consistent_hash_exchange",
+                        "words": "on every node: rabbitmq-plugins enable rabbitmq_sharding",
                     }
                 )
     except (BusAway, TimeoutError) as error:

@@ -59,11 +59,11 @@ def version(identity: Identity, at: str) -> Verdict:
 def plugin(can_hash: bool) -> Verdict:
     """Judge whether the one plugin is there."""
     if can_hash:
-        return ok("plugin", "rabbitmq_consistent_hash_exchange is enabled")
+        return ok("plugin", "the broker has x-modulus-hash exchanges")
     return fail(
         "plugin",
-        "rabbitmq_consistent_hash_exchange is not enabled",
-        "On every node: rabbitmq-plugins enable rabbitmq_consistent_hash_exchange",
+        "the broker has no x-modulus-hash exchanges: rabbitmq_sharding is not enabled",
+        "On every node: rabbitmq-plugins enable rabbitmq_sharding (RabbitMQ 4.3 and later need no plugin)",
     )
 
 

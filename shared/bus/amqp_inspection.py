@@ -83,8 +83,8 @@ class Inspection:
         return Finding(entity.name, kind, Found.THERE)
 
     async def can_hash(self) -> bool:
-        """Say whether the broker has consistent-hash exchanges, by having one for a moment."""
-        trial = Exchange(f"penstock.trial.{secrets.token_hex(8)}", ExchangeKind.CONSISTENT_HASH)
+        """Say whether the broker has modulus-hash exchanges, by having one for a moment."""
+        trial = Exchange(f"penstock.trial.{secrets.token_hex(8)}", ExchangeKind.MODULUS_HASH)
         try:
             await self._declare(trial, passive=False, passing=True)
         except MissingPlugin:

@@ -24,7 +24,7 @@ _EXCHANGE = re.compile(r"exchange '([^']*)'")
 _EXCHANGE_KIND = re.compile(r"(?:unknown|invalid) exchange type '([^']*)'")
 _SIZE = re.compile(r"message size (\d+)")
 
-_PLUGINS = {"x-consistent-hash": "rabbitmq_consistent_hash_exchange"}
+_PLUGINS = {"x-modulus-hash": "rabbitmq_sharding"}
 
 
 @dataclass(frozen=True, slots=True)

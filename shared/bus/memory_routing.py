@@ -37,7 +37,7 @@ class MemoryExchange:
         kind = self.shape.kind
         if kind is ExchangeKind.TOPIC:
             return self._patterns.match(key)
-        if kind is ExchangeKind.CONSISTENT_HASH:
+        if kind is ExchangeKind.MODULUS_HASH:
             if not self._buckets:
                 return ()
             digest = int.from_bytes(blake2b(key.encode(), digest_size=4).digest(), "big")
@@ -52,8 +52,8 @@ class MemoryExchange:
             match self.shape.kind:
                 case ExchangeKind.TOPIC:
                     self._patterns.add(binding.key, target)
-                case ExchangeKind.CONSISTENT_HASH:
-                    self._buckets.extend([target] * int(binding.key))
+                case ExchangeKind.MODULUS_HASH:
+                    self._buckets.append(target)
                 case ExchangeKind.FANOUT:
                     self._keys.setdefault("", {})[target] = None
                 case ExchangeKind.DIRECT:

@@ -32,9 +32,9 @@ def channel_to(amqp_url: str, name: str = "a test") -> Iterator[BlockingChannel]
             connection.close()
 
 
-def test_quorum_queues_and_consistent_hash_exchanges_carry_confirmed_messages(vhost: Vhost) -> None:
+def test_quorum_queues_and_modulus_hash_exchanges_carry_confirmed_messages(vhost: Vhost) -> None:
     with channel_to(vhost.amqp_url) as channel:
-        channel.exchange_declare("spread", "x-consistent-hash", durable=True)
+        channel.exchange_declare("spread", "x-modulus-hash", durable=True)
         for part in ("left", "right"):
             channel.queue_declare(part, durable=True, arguments=QUORUM)
             channel.queue_bind(part, "spread", routing_key="10")

@@ -15,10 +15,7 @@ ROUTE_PATTERN = "^penstock\\.route\\."
 
 
 BACK_ENDS = "back-end-"
-"""RabbitMQ's consistent-hash exchange spreads topics anew when it starts.
-
-What waits in a topic's former partition may then be overtaken by what comes.
-"""
+"""Whose order a restart of the broker was seen to break, while its exchange spread topics anew at each start."""
 
 
 @fault("F07", "the broker is killed, and comes back", own_broker=True, recover_within=40.0, unordered=BACK_ENDS)

@@ -57,6 +57,29 @@ async def test_after_a_restart_all_is_back_and_every_confirmed_message_with_it(o
     assert (gateway.counters.reconnections, gateway.counters.connections_lost) == (1, 1)
 
 
+@pytest.mark.parametrize("end", ["stop", "kill"])
+async def test_after_a_restart_each_topic_comes_through_the_partition_that_it_came_through_before(
+    own_broker, connect, end
+):
+    bus = await connect(own_broker.amqp_url)
+    await bus.declare(topology.common())
+    taker = await Taker(bus).take(*(topology.route_queue(number) for number in range(topology.PARTITIONS)))
+    topics = [f"orders.{number}" for number in range(100)]
+
+    async def spread() -> dict[str, str]:
+        taker.received.clear()
+        await asyncio.gather(*[bus.publish(topology.EVENTS, topic, Message(b"")) for topic in topics])
+        return {received.routing_key: received.queue for received in await taker.has(len(topics))}
+
+    before = await spread()
+    assert len(set(before.values())) > topology.PARTITIONS // 2
+    await asyncio.to_thread(getattr(own_broker, end))
+    await eventually(lambda: bus.state is BusState.AWAY)
+    await asyncio.to_thread(own_broker.start)
+    await eventually(lambda: bus.state is BusState.READY, BACK_WITHIN)
+    assert await spread() == before
+
+
 async def test_an_alarm_holds_publishers_back_while_deliveries_flow(own_broker, connect):
     bus = await connect(own_broker.amqp_url)
     await bus.declare(only(plain("q"), own("mine")))

@@ -137,15 +137,15 @@ def test_the_doctor_and_the_check_see_an_alarm_and_a_missing_plugin(penstock, ow
     assert (code, "fail  alarm: the broker takes no messages" in out) == (Exit.FAILED, True)
 
     own_broker.unblock()
-    own_broker.ctl("eval", 'rabbit_registry:unregister(exchange, <<"x-consistent-hash">>).')
+    own_broker.ctl("eval", 'rabbit_registry:unregister(exchange, <<"x-modulus-hash">>).')
     code, out, _ = penstock.run("doctor", "--amqp-url", own_broker.amqp_url, PENSTOCK_PORT=str(free_port()))
-    assert (code, "rabbitmq-plugins enable rabbitmq_consistent_hash_exchange" in out) == (Exit.FAILED, True)
+    assert (code, "rabbitmq-plugins enable rabbitmq_sharding" in out) == (Exit.FAILED, True)
     code, out, _ = penstock.run("topology", "check", "--amqp-url", own_broker.amqp_url)
-    assert (code, "missing: plugin rabbitmq_consistent_hash_exchange" in out) == (Exit.CONFIGURATION, True)
-    assert "on every node: rabbitmq-plugins enable rabbitmq_consistent_hash_exchange" in out
+    assert (code, "missing: plugin rabbitmq_sharding" in out) == (Exit.CONFIGURATION, True)
+    assert "on every node: rabbitmq-plugins enable rabbitmq_sharding" in out
     assert out.splitlines()[-1].startswith("Enable the plugin first; then")
     code, _, err = penstock.run("worker", "--amqp-url", own_broker.amqp_url)
     assert code == Exit.CONFIGURATION
-    assert "rabbitmq-plugins enable rabbitmq_consistent_hash_exchange" in err
+    assert "rabbitmq-plugins enable rabbitmq_sharding" in err
     assert "Traceback" not in err
     assert len(err.splitlines()) == 1, "it is not ready first, and away then"

@@ -9,7 +9,7 @@ from urllib.error import URLError
 from tests.support.broker.errors import BrokerError
 from tests.support.broker.management import Management, ManagementError
 
-PLUGINS = ("rabbitmq_management", "rabbitmq_consistent_hash_exchange")
+PLUGINS = ("rabbitmq_management", "rabbitmq_sharding")
 
 START_WITHIN = 60.0  # seconds; 3 to 6 are usual, more when several start at once
 STOP_WITHIN = 30.0

@@ -30,7 +30,7 @@ def test_another_product_is_no_failure_but_told():
 
 def test_a_missing_plugin_is_told_with_the_command():
     assert plugin(True).level is Level.OK
-    assert "rabbitmq-plugins enable rabbitmq_consistent_hash_exchange" in plugin(False).mend
+    assert "rabbitmq-plugins enable rabbitmq_sharding" in plugin(False).mend
 
 
 def found(*kinds):

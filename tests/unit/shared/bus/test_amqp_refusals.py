@@ -12,7 +12,7 @@ from shared.errors import (
     Unroutable,
 )
 
-HASH = "unknown exchange type 'x-consistent-hash'"
+HASH = "unknown exchange type 'x-modulus-hash'"
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ HASH = "unknown exchange type 'x-consistent-hash'"
 def test_a_missing_plugin_says_how_to_enable_it(refusal):
     error = of_order(refusal)
     assert isinstance(error, MissingPlugin)
-    assert "rabbitmq-plugins enable rabbitmq_consistent_hash_exchange" in str(error)
+    assert "rabbitmq-plugins enable rabbitmq_sharding" in str(error)
 
 
 @pytest.mark.parametrize(
