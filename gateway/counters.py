@@ -47,6 +47,7 @@ class Counters:
     deliveries: int = 0
     """Messages times receivers."""
     ranges_asked: int = 0
+    discoveries_asked: int = 0
     """Times the past of a topic was asked for, for those who came back."""
     healed: int = 0
     """Messages that the bus lost, and the log had."""

@@ -15,9 +15,10 @@ from typing import NamedTuple, TypeAlias
 
 from gateway.catchup import Joining, Place, place_before
 from gateway.counters import Counters
+from gateway.discovering import Discoverer
 from gateway.effects import Ask
 from gateway.fanout import Fanout
-from gateway.logs import Logs, Step
+from gateway.logs import Logs, Step, Wanted
 from gateway.window import MAX_ENTRIES, Kept, Window
 from shared.bus.port import BusState
 from shared.clock import monotonic
@@ -76,6 +77,7 @@ class Healer:
 
     def __init__(self, fanout: Fanout, ask: Callable[[Ask], None], counters: Counters) -> None:
         self.logs = Logs()
+        self.discoverer = Discoverer(self.logs, self._ask_after, self._deliver, counters)
         self._fanout = fanout
         self._ask = ask
         self._counters = counters
@@ -98,6 +100,7 @@ class Healer:
 
     def stop(self) -> None:
         """Ask no more."""
+        self.discoverer.stop()
         for timer in (self._timer, self._look):
             if timer is not None:
                 timer.cancel()
@@ -108,18 +111,20 @@ class Healer:
             self._fanout.deliver(entry)
             return
         logs = self.logs
-        if logs.of(entry.topic) is None and not self._fanout.is_heard(entry.topic):
-            self._fanout.deliver(entry)
-            return
+        if logs.of(entry.topic) is None:
+            if not self._fanout.is_heard(entry.topic):
+                self._fanout.deliver(entry)
+                return
+            if self.discoverer.take(entry):
+                return
         self._deliver(entry.topic, logs.take(entry, monotonic()))
-        if logs.due_at is not None:
-            self._arm(logs.due_at)
 
     def answer(self, reply: AnyReply) -> None:
         """Take a router's answer, or a refusal in its stead: then it is asked again in its time."""
         if not isinstance(reply, Fetched):
             return
         topic = reply.topic
+        self.discoverer.answer(reply)
         if (pending := self._ranges.get(topic)) is not None:
             self._fill_range(topic, pending, reply)
         steps = self.logs.fill(reply, monotonic())
@@ -127,8 +132,6 @@ class Healer:
         self._deliver(topic, steps)
         if (pending := self._ranges.get(topic)) is not None:
             self._settle(topic, pending)
-        if self.logs.due_at is not None:
-            self._arm(self.logs.due_at)
 
     def place_of(self, topic: str) -> Place | None:
         """Return where `topic` stands here, None where nobody follows it: what is known of it may be long past."""
@@ -150,8 +153,6 @@ class Healer:
         if log is None:
             log = self.logs.begin(topic, *base)
         self._deliver(topic, self.logs.expect(topic, *head, monotonic()))
-        if self.logs.due_at is not None:
-            self._arm(self.logs.due_at)
         return base if base.epoch == log.epoch else Place(log.epoch, 0)
 
     def fetch(self, topic: str, after: int, upto: int, then: Then) -> None:
@@ -212,10 +213,14 @@ class Healer:
             self._forget(topic)
         if topic in self._ahead:
             self._let_go(topic)
+        if self.logs.due_at is not None:
+            self._arm(self.logs.due_at)
 
     def _has_reached(self, topic: str, place: Place) -> bool:
         log = self.logs.of(topic)
-        return log is None or log.epoch != place.epoch or log.offset >= min(place.offset, log.seen)
+        if log is None:
+            return topic not in self.discoverer.discovery
+        return log.epoch != place.epoch or log.offset >= min(place.offset, log.seen)
 
     def _let_go(self, topic: str) -> None:
         waiting = self._ahead.pop(topic)
@@ -285,10 +290,14 @@ class Healer:
     def _run(self) -> None:
         self._timer = None
         now = monotonic()
-        for topic, after in self.logs.due(now, ASKED_AT_ONCE):
-            self._ask(Ask(topic, FetchRequest(SESSION, next(self._numbers), topic, after, MAX_ENTRIES)))
+        for wanted in self.logs.due(now, ASKED_AT_ONCE):
+            self._ask_after(wanted)
         if self.logs.due_at is not None:
             self._arm(max(self.logs.due_at, now + TURN))
+
+    def _ask_after(self, wanted: Wanted) -> None:
+        topic, after = wanted
+        self._ask(Ask(topic, FetchRequest(SESSION, next(self._numbers), topic, after, MAX_ENTRIES)))
 
     def _look_around(self) -> None:
         self._look = self._loop.call_later(LOOK, self._look_around)

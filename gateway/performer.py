@@ -93,6 +93,7 @@ class Performer:
                         ask.request.within = wall() - at / 1000  # below 0 where clocks differ: the router judges
                     joining.base = self._healer.place_of(topic)
                     self._fanout.joining.add(topic, Holder(connection, joining))
+                    self._healer.discoverer.listening.add(topic, monotonic())
                     self._binder.need(topic, partial(self._ask_if_open, connection, ask))
                 case CatchUp():
                     self._resuming.catch_up(connection, effect)
@@ -167,6 +168,7 @@ class Performer:
             self._presence.leave(connection, topic)
         else:
             self._fanout.joining.remove(topic, Holder(connection, joining))
+        self._healer.discoverer.listening.remove(topic)
         self._binder.release(topic)
 
     def _ask_if_open(self, connection: Connection, ask: Ask) -> None:

@@ -27,6 +27,16 @@ class Resuming:
 
     def catch_up(self, connection: Connection, wanted: CatchUp) -> None:
         """Find what is missing of one topic."""
+        self._healer.discoverer.when_begun((wanted.topic,), lambda: self._catch_up(connection, wanted))
+
+    def catch_up_all(self, connection: Connection, wanted: CatchUpAll) -> None:
+        """Find what is missing of each of a pattern's topics."""
+        topics = [head.topic for head in wanted.heads]
+        self._healer.discoverer.when_begun(topics, lambda: self._catch_up_all(connection, wanted))
+
+    def _catch_up(self, connection: Connection, wanted: CatchUp) -> None:
+        if connection.session.has_ended:
+            return
         request, topic, joining = wanted.request, wanted.topic, wanted.joining
         base = self._healer.join(topic, joining, wanted.head)
         decision = decide(wanted.since, wanted.tail, base)
@@ -44,8 +54,9 @@ class Resuming:
 
         self._look(topic, decision, base, found)
 
-    def catch_up_all(self, connection: Connection, wanted: CatchUpAll) -> None:
-        """Find what is missing of each of a pattern's topics."""
+    def _catch_up_all(self, connection: Connection, wanted: CatchUpAll) -> None:
+        if connection.session.has_ended:
+            return
         request, pattern, joining = wanted.request, wanted.pattern, wanted.joining
         beginnings: list[Beginning] = []
         failed = False

@@ -1,0 +1,113 @@
+"""Finds out where topics begin that are heard through patterns alone: asks routers, and follows them from there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+
+from gateway.counters import Counters
+from gateway.discovery import Begun, Discovery
+from gateway.listening import Listening
+from gateway.logs import TRIMMED, Logs, Missed, Step, Wanted
+from shared.clock import monotonic
+from shared.envelopes import Entry, Fetched
+
+ASKED_AT_ONCE = 256
+"""Topics that routers are asked about in one turn; the others follow."""
+
+TURN = 0.02
+"""Seconds between two such turns."""
+
+LEEWAY = 0.02
+"""Seconds by which a message may seem to be older than it is, as the clocks of two routers differ."""
+
+
+class Discoverer:
+    """Holds what comes of a topic until its place in `logs` is known.
+
+    `ask` sends a request to a router, `deliver` gives steps of a topic to who hears it.
+    """
+
+    def __init__(
+        self,
+        logs: Logs,
+        ask: Callable[[Wanted], None],
+        deliver: Callable[[str, Sequence[Step]], None],
+        counters: Counters,
+    ) -> None:
+        self.listening = Listening()
+        self.discovery = Discovery()
+        self._logs = logs
+        self._ask = ask
+        self._deliver = deliver
+        self._counters = counters
+        self._waiting: dict[str, list[Callable[[], None]]] = {}
+        """Who waits for a topic to begin; bounded as subscriptions are."""
+        self._evicted = 0
+        self._evicted_at = float("-inf")
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+
+    def stop(self) -> None:
+        """Ask no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def take(self, entry: Entry) -> bool:
+        """Take care of `entry`, of a topic that is not followed; False where nobody hears it through a pattern."""
+        since = self.listening.since(entry.topic)
+        if since is None:
+            return False
+        now = monotonic()
+        if self._logs.evicted != self._evicted:
+            # What was forgotten for there was no room may have been delivered: what is older is no news.
+            self._evicted, self._evicted_at = self._logs.evicted, now
+        heard_for = min(now - since + LEEWAY, now - self._evicted_at)
+        begun = self.discovery.take(entry, heard_for, now)
+        if begun is not None:
+            self._begin(begun)
+        elif self._timer is None:
+            self._arm(now)
+        return True
+
+    def answer(self, reply: Fetched) -> None:
+        """Take a router's word on the log of a topic."""
+        outcome = self.discovery.fill(reply, monotonic())
+        if isinstance(outcome, Wanted):
+            self._ask(outcome)
+        elif outcome is not None:
+            self._begin(outcome)
+
+    def when_begun(self, topics: Iterable[str], then: Callable[[], None]) -> None:
+        """Call `then` as soon as none of `topics` is one that is held."""
+        for topic in topics:
+            if topic in self.discovery:
+                self._waiting.setdefault(topic, []).append(lambda: self.when_begun(topics, then))
+                return
+        then()
+
+    def _begin(self, begun: Begun) -> None:
+        topic, now = begun.topic, monotonic()
+        self._logs.begin(topic, begun.epoch, begun.base)
+        steps: list[Step] = []
+        if begun.missed:
+            steps.append(Missed(topic, begun.epoch, begun.base + 1, TRIMMED))
+        for entry in begun.entries:
+            steps.extend(self._logs.take(entry, now))
+        self._deliver(topic, steps)
+        for then in self._waiting.pop(topic, ()):
+            then()
+
+    def _arm(self, now: float) -> None:
+        if (due_at := self.discovery.due_at) is not None:
+            self._timer = self._loop.call_later(max(TURN, due_at - now), self._run)
+
+    def _run(self) -> None:
+        self._timer = None
+        now = monotonic()
+        for begun in self.discovery.overdue(now):
+            self._begin(begun)
+        for wanted in self.discovery.due(now, ASKED_AT_ONCE):
+            self._counters.discoveries_asked += 1
+            self._ask(wanted)
+        self._arm(now)

@@ -1,0 +1,178 @@
+"""Topics that are heard for the first time, and not from their first message on ◆
+
+Nobody here knows where such a topic stood when somebody's pattern began to listen. What comes first may have overtaken
+others, or be what is left of them, so it is held. Where its log's first message does not come within the patience of a
+hole, a router is asked what stands before it, and all that was taken since somebody listens is delivered. Times are
+seconds, monotonic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice, takewhile
+from typing import NamedTuple
+
+from gateway.logs import ASK_AGAIN, HOLE_PATIENCE, Wanted
+from shared.envelopes import Entry, Fetched
+
+BEFORE = 16
+"""Messages before the first one held that are asked for at first; four times as many each time that all are news."""
+
+GIVE_UP = 10.0
+"""Seconds after which a topic begins with what is held and a gap before it: no router says what stood there."""
+
+MAX_HELD = 1_000
+"""Messages of one topic that are held; those beyond are a hole in its log, and healed like one."""
+
+MAX_TOPICS = 10_000
+"""Topics that are held at a time; those beyond begin with what came first and a gap before it."""
+
+
+class Begun(NamedTuple):
+    """A topic is followed from `base` on and has `entries` first; `missed`: what lay before is not known."""
+
+    topic: str
+    epoch: str
+    base: int
+    entries: list[Entry]
+    missed: bool
+
+
+class Held:
+    """What is held of one topic."""
+
+    __slots__ = ("after", "deadline", "due", "entries", "epoch", "news_since")
+
+    def __init__(self, first: Entry, heard_for: float, now: float) -> None:
+        self.epoch = first.epoch or ""
+        self.entries: dict[int, Entry] = {}
+        self.news_since = _taken(first) - heard_for * 1000
+        """Milliseconds since 1970 by the clock of the router that took the first one: what is older is not news."""
+        self.after: int | None = None
+        """After which offset a router was asked last."""
+        self.due = now + HOLE_PATIENCE
+        self.deadline = now + GIVE_UP
+
+    @property
+    def lowest(self) -> int:
+        """The offset of the first message held."""
+        return min(self.entries)
+
+    def keep(self, entry: Entry) -> None:
+        """Hold one more, within the bound."""
+        assert entry.offset is not None
+        if len(self.entries) < MAX_HELD or entry.offset < self.lowest:
+            self.entries[entry.offset] = entry
+
+
+class Discovery:
+    """All topics of which that is not known yet."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, Held] = {}
+        """In the order in which they came."""
+        self._fresh: dict[str, None] = {}
+        """Topics that no router was asked about, in the same order."""
+        self._asked: dict[str, None] = {}
+        """The others, in the order in which routers were asked last."""
+
+    @property
+    def due_at(self) -> float | None:
+        """When `due` has something to say, None where it has not."""
+        return min((self._held[topic].due for topic in self._next()), default=None)
+
+    def __contains__(self, topic: str) -> bool:
+        return topic in self._held
+
+    def take(self, entry: Entry, heard_for: float, now: float) -> Begun | None:
+        """Hold `entry`, which has an offset, of a topic that somebody has heard for so long; say if it can begin."""
+        topic = entry.topic
+        held = self._held.get(topic)
+        if held is None:
+            held = Held(entry, heard_for, now)
+            held.keep(entry)
+            if entry.offset == 1 or len(self._held) >= MAX_TOPICS:
+                return _begun(topic, held, held.lowest - 1, missed=entry.offset != 1)
+            self._held[topic] = held
+            self._fresh[topic] = None
+            return None
+        if entry.epoch != held.epoch:
+            begun = self._begin(topic, held.lowest - 1)
+            begun.entries.append(entry)
+            return begun
+        held.keep(entry)
+        return self._begin(topic, 0) if entry.offset == 1 else None
+
+    def fill(self, fetched: Fetched, now: float) -> Begun | Wanted | None:
+        """Take what a router says of a topic; say if it can begin, or what else is to be asked for."""
+        topic = fetched.topic
+        held = self._held.get(topic)
+        if held is None or held.after is None:
+            return None
+        if fetched.epoch != held.epoch:
+            return self._begin(topic, held.lowest - 1)
+        lowest = held.lowest
+        news = [entry for entry in fetched.entries if _taken(entry) >= held.news_since]
+        first = min((entry.offset or 0 for entry in news), default=lowest)
+        if first >= lowest:
+            return self._begin(topic, lowest - 1)
+        if first == held.after + 1 and first > fetched.first:
+            held.after = max(0, lowest - 1 - 4 * (lowest - 1 - held.after))
+            return self._ask(topic, held, now)
+        for entry in fetched.entries:
+            if (entry.offset or 0) >= first:
+                held.keep(entry)
+        return self._begin(topic, first - 1, missed=first == fetched.first and first > 1)
+
+    def forget(self, topic: str) -> None:
+        """Hold nothing of `topic` any more."""
+        self._held.pop(topic, None)
+        self._fresh.pop(topic, None)
+        self._asked.pop(topic, None)
+
+    def due(self, now: float, most: int) -> list[Wanted]:
+        """Return what is to be asked for now, `most` at a time; asked for again unless `fill` comes."""
+        wanted: list[Wanted] = []
+        while len(wanted) < most:
+            topic = next((topic for topic in self._next() if self._held[topic].due <= now), None)
+            if topic is None:
+                break
+            held = self._held[topic]
+            if held.after is None:
+                held.after = max(0, held.lowest - 1 - BEFORE)
+            wanted.append(self._ask(topic, held, now))
+        return wanted
+
+    def overdue(self, now: float) -> list[Begun]:
+        """Return what begins now, as nobody has said what stands before it."""
+        topics = list(takewhile(lambda topic: self._held[topic].deadline <= now, self._held))
+        return [self._begin(topic, self._held[topic].lowest - 1, missed=True) for topic in topics]
+
+    def _next(self) -> Iterator[str]:
+        """Return the topics, two at most, one of which is due first."""
+        return chain(islice(self._fresh, 1), islice(self._asked, 1))
+
+    def _ask(self, topic: str, held: Held, now: float) -> Wanted:
+        assert held.after is not None
+        held.due = now + ASK_AGAIN
+        self._fresh.pop(topic, None)
+        self._asked.pop(topic, None)
+        self._asked[topic] = None
+        return Wanted(topic, held.after)
+
+    def _begin(self, topic: str, base: int, *, missed: bool = False) -> Begun:
+        held = self._held[topic]
+        self.forget(topic)
+        return _begun(topic, held, base, missed=missed)
+
+
+def _begun(topic: str, held: Held, base: int, *, missed: bool) -> Begun:
+    return Begun(topic, held.epoch, base, _in_order(held.entries.values()), missed)
+
+
+def _in_order(entries: Iterable[Entry]) -> list[Entry]:
+    return sorted(entries, key=lambda entry: entry.offset or 0)
+
+
+def _taken(entry: Entry) -> int:
+    return entry.taken or entry.at
