@@ -17,11 +17,14 @@ from gateway.deadlines import RequestDeadlines
 from gateway.degradation import Degradation
 from gateway.downlink import Downlink
 from gateway.drain import drain
+from gateway.dropped import DroppedWatch
 from gateway.events import EventDoor
 from gateway.fanout import Fanout
 from gateway.flood import FRAME_BYTES, FloodLimits
 from gateway.healing import SESSION as HEALER_SESSION
 from gateway.healing import Healer
+from gateway.losses import SESSION as LOSSES_SESSION
+from gateway.losses import Losses
 from gateway.origins import Origins
 from gateway.performer import Performer
 from gateway.presence import Presence
@@ -63,6 +66,10 @@ class Gateway:
             high_water=limits.uplink_high_water,
         )
         self._healer = Healer(self._fanout, self._uplink.ask, self.counters)
+        self._losses = Losses(
+            self._healer, self._uplink.ask, self.counters, lambda pattern: self._reception.send_back(pattern)
+        )
+        self._dropped = DroppedWatch(bus, self.boot_id, self._losses.dropped)
         self._binder = SlotBinder(
             bus, self.boot_id, self.counters, linger=limits.slot_linger, patience=limits.request_timeout
         )
@@ -131,9 +138,11 @@ class Gateway:
         await self._bus.declare(topology.common())
         await self._bus.declare(topology.gateway(self.boot_id))
         self._bus.watch(self._degradation.bus_changed)
-        self._bus.watch(self._healer.bus_changed)
+        self._bus.watch(self._losses.bus_changed)
+        self._losses.start()
         self._healer.start()
         await self._downlink.start()
+        await self._dropped.start()
         self._binder.start()
         self._wheel.start(self._tick)
         self._probe.start()
@@ -156,6 +165,8 @@ class Gateway:
         await self._presence.stop()
         self._degradation.stop()
         self._healer.stop()
+        self._losses.stop()
+        await self._dropped.stop()
         await self._downlink.stop()
         await self._binder.stop()
         self._deadlines.close()
@@ -167,6 +178,8 @@ class Gateway:
     def _answer(self, reply: envelopes.AnyReply) -> None:
         if reply.session == HEALER_SESSION:
             self._healer.answer(reply)
+        elif reply.session == LOSSES_SESSION:
+            self._losses.answer(reply)
         elif reply.session == CENSUS_SESSION:
             self._census.answer(reply)
         elif reply.session == PRESENCE_SESSION:

@@ -48,6 +48,8 @@ class Counters:
     """Messages times receivers."""
     ranges_asked: int = 0
     discoveries_asked: int = 0
+    deliveries_dropped: int = 0
+    sent_back: int = 0
     """Times the past of a topic was asked for, for those who came back."""
     healed: int = 0
     """Messages that the bus lost, and the log had."""

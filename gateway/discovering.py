@@ -10,7 +10,7 @@ from gateway.discovery import Begun, Discovery
 from gateway.listening import Listening
 from gateway.logs import TRIMMED, Logs, Missed, Step, Wanted
 from shared.clock import monotonic
-from shared.envelopes import Entry, Fetched
+from shared.envelopes import Entry, Fetched, Head
 
 ASKED_AT_ONCE = 256
 """Topics that routers are asked about in one turn; the others follow."""
@@ -55,20 +55,21 @@ class Discoverer:
 
     def take(self, entry: Entry) -> bool:
         """Take care of `entry`, of a topic that is not followed; False where nobody hears it through a pattern."""
-        since = self.listening.since(entry.topic)
-        if since is None:
-            return False
         now = monotonic()
-        if self._logs.evicted != self._evicted:
-            # What was forgotten for there was no room may have been delivered: what is older is no news.
-            self._evicted, self._evicted_at = self._logs.evicted, now
-        heard_for = min(now - since + LEEWAY, now - self._evicted_at)
-        begun = self.discovery.take(entry, heard_for, now)
-        if begun is not None:
-            self._begin(begun)
-        elif self._timer is None:
-            self._arm(now)
+        heard_for = self._heard_for(entry.topic, now)
+        if heard_for is None:
+            return False
+        self._go_on(self.discovery.take(entry, heard_for, now), now)
         return True
+
+    def expect(self, heads: Iterable[Head], at: int) -> None:
+        """Look for news in logs of which a router told at the time `at`, milliseconds since 1970 by its clock."""
+        now = monotonic()
+        for head in heads:
+            topic = head.topic
+            heard_for = self._heard_for(topic, now)
+            if heard_for is not None and self._logs.of(topic) is None and topic not in self.discovery:
+                self._go_on(self.discovery.expect(head, at - heard_for * 1000, now), now)
 
     def answer(self, reply: Fetched) -> None:
         """Take a router's word on the log of a topic."""
@@ -85,6 +86,22 @@ class Discoverer:
                 self._waiting.setdefault(topic, []).append(lambda: self.when_begun(topics, then))
                 return
         then()
+
+    def _heard_for(self, topic: str, now: float) -> float | None:
+        """Return for how long somebody has heard a topic through a pattern; what is older is no news to anybody."""
+        since = self.listening.since(topic)
+        if since is None:
+            return None
+        if self._logs.evicted != self._evicted:
+            # What was forgotten for there was no room may have been delivered.
+            self._evicted, self._evicted_at = self._logs.evicted, now
+        return min(now - since + LEEWAY, now - self._evicted_at)
+
+    def _go_on(self, begun: Begun | None, now: float) -> None:
+        if begun is not None:
+            self._begin(begun)
+        elif self._timer is None:
+            self._arm(now)
 
     def _begin(self, begun: Begun) -> None:
         topic, now = begun.topic, monotonic()

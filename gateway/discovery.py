@@ -1,4 +1,4 @@
-"""Topics that are heard for the first time, and not from their first message on ◆
+"""Topics that are heard or heard of for the first time, and not from their first message on ◆
 
 Nobody here knows where such a topic stood when somebody's pattern began to listen. What comes first may have overtaken
 others, or be what is left of them, so it is held. Where its log's first message does not come within the patience of a
@@ -13,7 +13,7 @@ from itertools import chain, islice, takewhile
 from typing import NamedTuple
 
 from gateway.logs import ASK_AGAIN, HOLE_PATIENCE, Wanted
-from shared.envelopes import Entry, Fetched
+from shared.envelopes import Entry, Fetched, Head
 
 BEFORE = 16
 """Messages before the first one held that are asked for at first; four times as many each time that all are news."""
@@ -41,13 +41,15 @@ class Begun(NamedTuple):
 class Held:
     """What is held of one topic."""
 
-    __slots__ = ("after", "deadline", "due", "entries", "epoch", "news_since")
+    __slots__ = ("after", "deadline", "due", "entries", "epoch", "head", "news_since")
 
-    def __init__(self, first: Entry, heard_for: float, now: float) -> None:
-        self.epoch = first.epoch or ""
+    def __init__(self, epoch: str, head: int, news_since: float, now: float) -> None:
+        self.epoch = epoch
+        self.head = head
+        """Where the log stood at least when it was heard of."""
         self.entries: dict[int, Entry] = {}
-        self.news_since = _taken(first) - heard_for * 1000
-        """Milliseconds since 1970 by the clock of the router that took the first one: what is older is not news."""
+        self.news_since = news_since
+        """Milliseconds since 1970 by the clock of a router: what was taken earlier is not news."""
         self.after: int | None = None
         """After which offset a router was asked last."""
         self.due = now + HOLE_PATIENCE
@@ -55,8 +57,8 @@ class Held:
 
     @property
     def lowest(self) -> int:
-        """The offset of the first message held."""
-        return min(self.entries)
+        """The offset of the first message held, or of the next that comes."""
+        return min(self.entries, default=self.head + 1)
 
     def keep(self, entry: Entry) -> None:
         """Hold one more, within the bound."""
@@ -89,7 +91,8 @@ class Discovery:
         topic = entry.topic
         held = self._held.get(topic)
         if held is None:
-            held = Held(entry, heard_for, now)
+            assert entry.offset is not None
+            held = Held(entry.epoch or "", entry.offset, _taken(entry) - heard_for * 1000, now)
             held.keep(entry)
             if entry.offset == 1 or len(self._held) >= MAX_TOPICS:
                 return _begun(topic, held, held.lowest - 1, missed=entry.offset != 1)
@@ -102,6 +105,18 @@ class Discovery:
             return begun
         held.keep(entry)
         return self._begin(topic, 0) if entry.offset == 1 else None
+
+    def expect(self, head: Head, news_since: float, now: float) -> Begun | None:
+        """Take a router's word that the log of a topic stands at `head`, though nothing came of it.
+
+        `news_since` is milliseconds since 1970, by that router's clock.
+        """
+        held = Held(head.epoch, head.offset, news_since, now)
+        if len(self._held) >= MAX_TOPICS:
+            return _begun(head.topic, held, head.offset, missed=True)
+        self._held[head.topic] = held
+        self._fresh[head.topic] = None
+        return None
 
     def fill(self, fetched: Fetched, now: float) -> Begun | Wanted | None:
         """Take what a router says of a topic; say if it can begin, or what else is to be asked for."""

@@ -1,8 +1,8 @@
 """Keeps every topic whole: asks routers for what is missing, and for what clients missed while they were away.
 
-Everything that comes over the bus passes `take`. A hole is asked for once its patience is over; after the broker was
-away, and now and then without any reason, routers are asked where the logs stand. Clients that come back are served
-from a topic's window: the first of a crowd has it read, the others find it.
+Everything that comes over the bus passes `take`. A hole is asked for once its patience is over; when something
+may have been lost, and now and then without any reason, routers are asked where the logs stand. Clients that come back
+are served from a topic's window: the first of a crowd has it read, the others find it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from gateway.effects import Ask
 from gateway.fanout import Fanout
 from gateway.logs import Logs, Step, Wanted
 from gateway.window import MAX_ENTRIES, Kept, Window
-from shared.bus.port import BusState
 from shared.clock import monotonic
 from shared.envelopes import AnyReply, Entry, Fetched, FetchRequest
 
@@ -88,7 +87,6 @@ class Healer:
         """Topics with a window, and until when it is kept."""
         self._turn_of: list[str] = []
         self._numbers = count(1)
-        self._was_away = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._look: asyncio.TimerHandle | None = None
@@ -188,13 +186,9 @@ class Healer:
                 return
         then()
 
-    def bus_changed(self, state: BusState, cause: str) -> None:
-        """Look at all logs when the broker is back: what was sent meanwhile, and what waited for us, is gone."""
-        if state is BusState.AWAY:
-            self._was_away = True
-        elif state is BusState.READY and self._was_away:
-            self._was_away = False
-            self._doubt(self.logs.topics())
+    def doubt_all(self) -> None:
+        """Ask where all logs stand: what was sent may not have come."""
+        self._doubt(self.logs.topics())
 
     def _doubt(self, topics: Iterable[str]) -> None:
         now = monotonic()

@@ -18,6 +18,9 @@ class Listening:
         self._since: dict[str, float] = {}
         self._count: dict[str, int] = {}
 
+    def __contains__(self, pattern: str) -> bool:
+        return pattern in self._count
+
     def add(self, pattern: str, now: float) -> None:
         """Note that one subscription more listens to `pattern`; a topic changes nothing."""
         if not has_wildcard(pattern):

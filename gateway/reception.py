@@ -28,6 +28,7 @@ from shared import envelopes
 from shared.clock import monotonic
 from shared.codes import CloseCode
 from shared.frames import AnyClientFrame
+from shared.topics import has_wildcard
 
 RETRY_FULL = 5
 """Seconds that clients are told to wait when the gateway is full."""
@@ -148,6 +149,14 @@ class Reception:
             if connection.session.is_meant_by(kick):
                 self._counters.kicked += 1
                 self._performer.end(connection, CloseCode.REVOKED, kick.reason)
+
+    def send_back(self, pattern: str | None) -> None:
+        """Have all who listen to a pattern, None for any, come back and resume: what they missed cannot be told."""
+        for connection in list(self._connections.values()):
+            topics = connection.session.topics
+            if any(map(has_wildcard, topics)) if pattern is None else pattern in topics:
+                self._counters.sent_back += 1
+                self._performer.end(connection, CloseCode.DEGRADED, "too much happened while RabbitMQ was away")
 
     # What connections tell (`transports.websocket.Events`).
 

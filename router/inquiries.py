@@ -16,6 +16,8 @@ from shared.envelopes import (
     AnyReply,
     Fetched,
     FetchRequest,
+    Grown,
+    GrownRequest,
     Head,
     HistoryRead,
     HistoryRequest,
@@ -33,7 +35,9 @@ MIN_ANSWER_BYTES = 4 * 1024
 TURN_BYTES = 16 * 2**20
 """Bytes of entries in all answers of one turn; where many ask, each is given less, and asks on."""
 MAX_HEADS = 1_000
-"""Logs under one pattern of which one answer tells; where more have grown, it tells of none."""
+"""Logs under one pattern of which a client is told; where more have grown, it is told of none."""
+MAX_HEADS_OF_A_GATEWAY = MAX_RECENT
+"""The same for a gateway, which asks for all of its clients at once."""
 TURN_HEADS = 100_000
 """Logs of which all answers of one turn tell; who comes after that is to come again."""
 SLACK = 30.0
@@ -94,9 +98,9 @@ class Inquiries:
                 return Fetched(session, id, topic, log.epoch, log.head, log.first, entries_of(log))
             case HistoryRequest(session=session, id=id, topic=topic):
                 return HistoryRead(session, id, topic, log.epoch, log.head, entries_of(log))
-            case SubscribeRequest(session=session, id=id, topic=topic):
-                # Whether one who comes back gets all that was missed, the gateway decides: `recovered` is left open.
-                return SubscribeAllowed(session, id, topic, log.epoch, log.head, info=inquiry.info)
+        # Whether one who comes back gets all that was missed, the gateway decides: `recovered` is left open.
+        request = inquiry.request
+        return SubscribeAllowed(request.session, request.id, request.topic, log.epoch, log.head, info=inquiry.info)
 
     def _find_heads(self, patterns: Sequence[Inquiry], recent: Sequence[str]) -> None:
         """Say of each pattern which logs are to be read; of all at once, as there may be many of both."""
@@ -107,15 +111,15 @@ class Inquiries:
         for topic in recent:
             if self._rules.of(topic).history:
                 for pattern in trie.match(topic):
-                    if len(grown[pattern]) <= MAX_HEADS:
+                    if len(grown[pattern]) <= MAX_HEADS_OF_A_GATEWAY:
                         grown[pattern].append(head_of(topic))
         complete = len(recent) < MAX_RECENT
-        heads = {
-            pattern: tuple(logs) if complete and len(logs) <= MAX_HEADS else None for pattern, logs in grown.items()
-        }
+        heads = {pattern: tuple(logs) for pattern, logs in grown.items()}
         room = TURN_HEADS
         for inquiry in patterns:
-            found = heads[inquiry.request.topic]
+            most = MAX_HEADS_OF_A_GATEWAY if isinstance(inquiry.request, GrownRequest) else MAX_HEADS
+            told = heads[inquiry.request.topic]
+            found = told if complete and len(told) <= most else None
             room -= len(found or ())
             if found is not None and room < 0:
                 inquiry.refusal = too_many_heads()
@@ -125,11 +129,11 @@ class Inquiries:
 
 def _share(inquiries: Sequence[Inquiry]) -> int:
     """Return the bytes of entries that each answer may have."""
-    asking = sum(not isinstance(inquiry.request, SubscribeRequest) for inquiry in inquiries)
+    asking = sum(not isinstance(inquiry.request, SubscribeRequest | GrownRequest) for inquiry in inquiries)
     return min(MAX_ANSWER_BYTES, max(MIN_ANSWER_BYTES, TURN_BYTES // max(1, asking)))
 
 
-def _read(request: SubscribeRequest | FetchRequest | HistoryRequest, share: int) -> Read:
+def _read(request: SubscribeRequest | FetchRequest | HistoryRequest | GrownRequest, share: int) -> Read:
     match request:
         case FetchRequest(topic=topic, after=after, limit=limit) if limit > 0:
             return Read(topic, max(0, after), limit=min(limit, MAX_ENTRIES), max_bytes=share)
@@ -141,10 +145,13 @@ def _read(request: SubscribeRequest | FetchRequest | HistoryRequest, share: int)
 
 def _with_heads(inquiry: Inquiry, logs: Logs) -> AnyReply | None:
     request, reads = inquiry.request, inquiry.heads
-    if reads is None:
-        return SubscribeAllowed(request.session, request.id, request.topic, recovered=False, at=inquiry.at)
     try:
-        heads = tuple([Head(read.topic, (log := logs[read]).epoch, log.head) for read in reads])
+        told = [Head(read.topic, (log := logs[read]).epoch, log.head) for read in reads or ()]
     except KeyError:
         return None
+    heads = None if reads is None else tuple(told)
+    if isinstance(request, GrownRequest):
+        return Grown(request.session, request.id, request.topic, heads, inquiry.at or 0)
+    if heads is None:
+        return SubscribeAllowed(request.session, request.id, request.topic, recovered=False, at=inquiry.at)
     return SubscribeAllowed(request.session, request.id, request.topic, heads=heads, at=inquiry.at)

@@ -18,6 +18,7 @@ from shared.envelopes import (
     Entry,
     FetchRequest,
     Grant,
+    GrownRequest,
     HistoryRequest,
     RefreshRequest,
     Refused,
@@ -62,7 +63,7 @@ class Inquiry(msgspec.Struct):
     """
 
     asker: Asker
-    request: SubscribeRequest | FetchRequest | HistoryRequest
+    request: SubscribeRequest | FetchRequest | HistoryRequest | GrownRequest
     within: float | None = None
     read: Read | None = None
     heads: tuple[Read, ...] | None = None

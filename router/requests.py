@@ -41,6 +41,7 @@ from shared.envelopes import (
     Grant,
     Granted,
     GrantedRequest,
+    GrownRequest,
     HistoryRequest,
     Probed,
     ProbeRequest,
@@ -84,6 +85,7 @@ class Requests:
             ProbeRequest: self._probe,
             FetchRequest: self._fetch,
             HistoryRequest: self._history,
+            GrownRequest: self._grown,
             **self._presence.deciders,
         }
 
@@ -137,6 +139,10 @@ class Requests:
         # No grant: a gateway asks for what its sessions have been allowed to hear.
         self._check_history(request.topic)
         return Inquiry(asker, request)
+
+    def _grown(self, request: GrownRequest, asker: Asker, now: float) -> Outcome:
+        # No grant, as above; what its sessions have missed for longer than anything is kept, no log can tell.
+        return Inquiry(asker, request, min(max(0.0, request.within), self._rules.longest), at=int(now * 1000))
 
     def _history(self, request: HistoryRequest, asker: Asker, now: float) -> Outcome:
         grant = self._standing(request, asker, now)

@@ -131,6 +131,13 @@ class HistoryRequest(GrantedRequest, tag=6):
     after: int | None = None
 
 
+class GrownRequest(Request, tag=7):
+    """Tell us which logs under the pattern `topic` grew within so many seconds; asked by a gateway for its sessions."""
+
+    topic: str
+    within: float
+
+
 AnyRequest: TypeAlias = (
     ConnectRequest
     | SubscribeRequest
@@ -139,6 +146,7 @@ AnyRequest: TypeAlias = (
     | ProbeRequest
     | FetchRequest
     | HistoryRequest
+    | GrownRequest
     | AttendRequest
     | PresenceRequest
     | RenewRequest
@@ -276,6 +284,14 @@ class HistoryRead(Reply, tag=7):
     entries: list[Entry]
 
 
+class Grown(Reply, tag=8):
+    """The answer to `GrownRequest`; None: there are too many to tell. `at` is its time, milliseconds since 1970."""
+
+    topic: str
+    heads: tuple[Head, ...] | None
+    at: int
+
+
 AnyReply: TypeAlias = (
     Granted
     | SubscribeAllowed
@@ -285,6 +301,7 @@ AnyReply: TypeAlias = (
     | Probed
     | Fetched
     | HistoryRead
+    | Grown
     | Attended
     | PresenceRead
     | Renewed

@@ -46,6 +46,8 @@ GATEWAY: Catalogue = {
     "resumed": counter("Subscriptions that said where they left off, by whether all was recovered.", by="recovered"),
     "replayed": counter("Messages sent out of logs to clients that came back."),
     "discoveries_asked": counter("Times a router was asked where a topic begins that patterns alone hear."),
+    "deliveries_dropped": counter("Times, once in 5 s, that RabbitMQ had dropped what waited for this gateway."),
+    "sent_back": counter("Clients sent to resume, as too much had grown to tell what they missed of a pattern."),
     "ranges_asked": counter("Times a router was asked for the past of a topic; one serves all who come back to it."),
     "degradations": counter("Times the service became degraded: the broker was away or blocked."),
     "bindings_refused": counter("Orders to bind slots that the broker refused; see the log line slots_refused."),

@@ -34,7 +34,7 @@ def command() -> None:
 def show(as_json: bool) -> None:
     """Show what Penstock declares, without asking a broker.
 
-    A gateway adds two exclusive queues of its own, penstock.gateway.ID and penstock.replies.ID.
+    A gateway adds exclusive queues of its own: penstock.gateway.ID, penstock.dropped.ID and penstock.replies.ID.
 
     \b
     Examples:

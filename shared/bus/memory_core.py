@@ -214,10 +214,11 @@ class Broker:
 
     def _bury_now(self, name: str, dead: DeadLetter) -> bool:
         """Send a dead letter on; return whether it found its place, or has none."""
-        target = self._queues[name].shape.dead_letter_exchange
+        shape = self._queues[name].shape
+        target = shape.dead_letter_exchange
         if target is None or target not in self._routes.exchanges:
             return True
-        key = dead.letter.routing_key
+        key = dead.letter.routing_key if shape.dead_letter_key is None else shape.dead_letter_key
         message = replace(dead.letter.message, headers=with_death(name, dead))
         names = self._routes.queues(target, (key,))
         return all([self._put(each, Letter(message, target, key)) for each in names])

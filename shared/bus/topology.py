@@ -86,6 +86,8 @@ class Queue:
     single_active_consumer: bool = False
     delivery_limit: int | None = None
     dead_letter_exchange: str | None = None
+    dead_letter_key: str | None = None
+    """The routing key of what leaves for that exchange; None: the one that it came with."""
 
     def arguments(self) -> dict[str, str | int | bool]:
         """Return the arguments of its declaration."""
@@ -101,6 +103,8 @@ class Queue:
             arguments["x-delivery-limit"] = self.delivery_limit
         if self.dead_letter_exchange is not None:
             arguments["x-dead-letter-exchange"] = self.dead_letter_exchange
+            if self.dead_letter_key is not None:
+                arguments["x-dead-letter-routing-key"] = self.dead_letter_key
             if self.kind is QueueKind.QUORUM:
                 arguments["x-dead-letter-strategy"] = "at-least-once"
         return arguments
@@ -146,6 +150,11 @@ def replies_queue(boot_id: str) -> str:
     return f"penstock.replies.{boot_id}"
 
 
+def dropped_queue(boot_id: str) -> str:
+    """Return the name of the queue that tells a gateway that deliveries to it were dropped."""
+    return f"penstock.dropped.{boot_id}"
+
+
 def common() -> Topology:
     """Return what every process declares, so that they may start in any order."""
     routes = tuple(_route(number) for number in range(PARTITIONS))
@@ -183,7 +192,13 @@ def gateway(boot_id: str) -> Topology:
         GATEWAY_BYTES,
         Overflow.DROP_HEAD,
         exclusive=True,
+        dead_letter_exchange=REPLIES,
+        dead_letter_key=dropped_queue(boot_id),
     )
+    # One of what was dropped is enough to know that something was.
+    dropped = Queue(
+        dropped_queue(boot_id), QueueKind.CLASSIC, 1, GATEWAY_BYTES, Overflow.DROP_HEAD, exclusive=True
+    )  # fmt: skip
     replies = Queue(
         replies_queue(boot_id),
         QueueKind.CLASSIC,
@@ -193,8 +208,12 @@ def gateway(boot_id: str) -> Topology:
         exclusive=True,
     )
     return Topology(
-        queues=(deliveries, replies),
-        bindings=(Binding(REPLIES, replies.name, boot_id), Binding(CONTROL, replies.name, "")),
+        queues=(deliveries, replies, dropped),
+        bindings=(
+            Binding(REPLIES, replies.name, boot_id),
+            Binding(REPLIES, dropped.name, dropped.name),
+            Binding(CONTROL, replies.name, ""),
+        ),
     )
 
 

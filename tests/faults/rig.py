@@ -25,6 +25,7 @@ from tests.support.store import OwnServer
 READY_WITHIN = 60.0
 """Seconds until all have started; two are usual, more where many tests run."""
 
+GATEWAYS_QUEUES = ("penstock.gateway.", "penstock.dropped.", "penstock.replies.")
 PREFETCH = 16
 """Messages of one partition that a router takes at a time: few, so that it is soon full."""
 
@@ -216,7 +217,7 @@ def parts_left(vhost: Vhost) -> dict[str, Any]:
     """Return what the broker holds of us, without what is in it."""
     queues = [row["name"] for row in vhost.queues()]
     return {
-        "gateways' queues": sum(name.startswith(("penstock.gateway.", "penstock.replies.")) for name in queues),
+        "gateways' queues": sum(name.startswith(GATEWAYS_QUEUES) for name in queues),
         "queues": len(queues),
         "exchanges": len(vhost.exchanges()),
     }

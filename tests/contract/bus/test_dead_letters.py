@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from shared.bus.port import Message
+from shared.bus.topology import Binding, Exchange, ExchangeKind, Overflow, Topology
 from tests.contract.bus.harness import Taker, outcome, send, settled
-from tests.contract.bus.shapes import DEAD, graveyard, only, plain
+from tests.contract.bus.shapes import DEAD, graveyard, only, own, plain
 from tests.support.eventually import eventually
 
 LIMIT = 3
@@ -73,6 +74,18 @@ async def test_a_message_that_kills_its_consumers_dies_too(harness, bus, queue):
     [letter] = await dead.has(1)
     assert letter.headers["x-first-death-reason"] == "delivery_limit"
     assert attempts == LIMIT + 1
+
+
+async def test_what_a_full_queue_drops_leaves_under_the_key_that_it_says(bus):
+    signs = own("signs", max_messages=1, overflow=Overflow.DROP_HEAD)
+    letters = Exchange("test.letters", ExchangeKind.DIRECT)
+    await bus.declare(Topology((letters,), (signs,), (Binding("test.letters", "signs", "dropped"),)))
+    narrow = {"max_messages": 1, "overflow": Overflow.DROP_HEAD}
+    await bus.declare(only(own("q", dead_letter_exchange="test.letters", dead_letter_key="dropped", **narrow)))
+    await send(bus, "", "q", [b"1", b"2", b"3"])
+    taker = await Taker(bus).take("signs")
+    await eventually(lambda: b"2" in taker.bodies)
+    await settled(bus, "q", 1)
 
 
 async def test_dead_letters_that_find_no_room_wait_for_it(bus):

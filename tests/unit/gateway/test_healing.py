@@ -16,7 +16,6 @@ from gateway.effects import Ask
 from gateway.fanout import Fanout, Holder
 from gateway.healing import SESSION, Healer
 from gateway.window import MAX_ENTRIES, Kept
-from shared.bus.port import BusState
 from shared.envelopes import Encoding, Entry, Fetched, FetchRequest, Refused
 from tests.support.eventually import eventually
 
@@ -141,14 +140,11 @@ async def test_a_topic_that_nobody_hears_is_not_followed(house: House) -> None:
     assert len(house.healer.logs) == 0
 
 
-async def test_when_the_broker_is_back_routers_are_asked_about_every_log(house: House) -> None:
+async def test_where_all_is_in_doubt_routers_are_asked_about_every_log(house: House) -> None:
     house.listener("#")
     house.come(3, topic="a")
     house.come(7, topic="b")
-    house.healer.bus_changed(BusState.READY, "")
-    assert house.healer.logs.due_at is None, "it was not away"
-    house.healer.bus_changed(BusState.AWAY, "")
-    house.healer.bus_changed(BusState.READY, "")
+    house.healer.doubt_all()
     await eventually(lambda: len(house.asked) == 2)
     assert {(request.topic, request.after) for request in house.asked} == {("a", 3), ("b", 7)}
 

@@ -8,6 +8,8 @@ from shared.codes import CloseCode
 from shared.envelopes import (
     Fetched,
     FetchRequest,
+    Grown,
+    GrownRequest,
     Head,
     HistoryRead,
     HistoryRequest,
@@ -168,6 +170,25 @@ def test_heads_that_one_turn_has_no_room_for_are_to_be_asked_for_again():
     told = [reply for reply in answers if isinstance(reply, SubscribeAllowed)]
     assert len(told) == many
     assert {(reply.code, reply.retry_after) for reply in answers if isinstance(reply, Refused)} == {("overloaded", 1.0)}
+
+
+def test_a_gateway_is_told_of_more_logs_than_a_client():
+    reply = answer(grown(MAX_HEADS + 1), GrownRequest(-4, 2, "a.*", 1.0))
+    assert isinstance(reply, Grown)
+    assert (reply.session, reply.id, reply.topic, reply.at) == (-4, 2, "a.*", int(NOW * 1000))
+    assert reply.heads is not None
+    assert len(reply.heads) == MAX_HEADS + 1
+
+
+def test_a_gateway_is_told_where_there_are_too_many():
+    assert answer(grown(MAX_RECENT), GrownRequest(-4, 2, "a.*", 1.0)) == Grown(-4, 2, "a.*", None, int(NOW * 1000))
+
+
+def test_a_gateway_is_told_of_no_longer_time_than_anything_is_kept():
+    pipeline = builders.pipeline(*RULES)
+    for within, asked in ((1e9, LONGEST), (-5.0, 0.0), (7.0, 7.0)):
+        plan = pipeline.plan([frames(GrownRequest(-4, 2, "a.*", within), grants=())], NOW)
+        assert pipeline.since(plan) == asked + SLACK
 
 
 # fetching

@@ -59,6 +59,7 @@ requests = st.one_of(
     st.builds(attending.RenewRequest, numbers, numbers, numbers),
     st.builds(attending.SessionsRequest, numbers, numbers, maybe(texts), numbers),
     st.builds(envelopes.FetchRequest, numbers, numbers, texts, numbers, numbers),
+    st.builds(envelopes.GrownRequest, numbers, numbers, texts, st.floats(0, 1e6)),
     st.builds(
         envelopes.HistoryRequest, numbers, numbers, st.integers(0, 127), texts, numbers, maybe(numbers), maybe(numbers)
     ),

@@ -64,7 +64,18 @@ def test_a_gateways_queues_are_exclusive_classic_and_drop_their_oldest(name: str
     assert queue.exclusive
     assert arguments.pop("x-max-length") in (topology.GATEWAY_MESSAGES, topology.REPLIES_MESSAGES)
     assert arguments.pop("x-max-length-bytes") in (topology.GATEWAY_BYTES, topology.REPLIES_BYTES)
+    if name == "penstock.gateway.b00t":
+        assert arguments.pop("x-dead-letter-exchange") == "penstock.replies"
+        assert arguments.pop("x-dead-letter-routing-key") == "penstock.dropped.b00t"
     assert arguments == {"x-queue-type": "classic", "x-overflow": "drop-head"}
+
+
+def test_of_what_a_gateway_was_too_slow_for_one_is_kept_as_a_sign() -> None:
+    queue = QUEUES["penstock.dropped.b00t"]
+    assert queue.exclusive
+    assert (queue.max_messages, queue.overflow) == (1, topology.Overflow.DROP_HEAD)
+    assert queue.max_bytes >= topology.GATEWAY_BYTES, "whatever was dropped fits"
+    assert queue.dead_letter_exchange is None
 
 
 def test_every_queue_is_bounded_and_says_its_type() -> None:
@@ -96,6 +107,7 @@ def test_events_reach_a_partition_by_their_hash_and_frames_by_its_number() -> No
 def test_a_gateway_hears_its_own_answers_and_every_order_and_no_slot_yet() -> None:
     assert [(binding.source, binding.destination, binding.key) for binding in GATEWAY.bindings] == [
         ("penstock.replies", "penstock.replies.b00t", "b00t"),
+        ("penstock.replies", "penstock.dropped.b00t", "penstock.dropped.b00t"),
         ("penstock.control", "penstock.replies.b00t", ""),
     ]
 
