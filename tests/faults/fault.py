@@ -58,8 +58,6 @@ class Fault:
     own_store: bool = False
     buried: bool = False
     """Whether messages may become dead letters: those that came to routers more often than the delivery limit."""
-    unordered: str | None = None
-    """How the names of publishers begin whose order may be lost."""
     known: str = ""
     """What is wrong here and not mended yet; then findings do not count as failures."""
     errors: bool = False

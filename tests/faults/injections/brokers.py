@@ -14,11 +14,7 @@ from tests.support.eventually import eventually
 ROUTE_PATTERN = "^penstock\\.route\\."
 
 
-BACK_ENDS = "back-end-"
-"""Whose order a restart of the broker was seen to break, while its exchange spread topics anew at each start."""
-
-
-@fault("F07", "the broker is killed, and comes back", own_broker=True, recover_within=40.0, unordered=BACK_ENDS)
+@fault("F07", "the broker is killed, and comes back", own_broker=True, recover_within=40.0)
 async def kill_the_broker(scene: Scene) -> None:
     broker = scene.rig.places.own_broker
     connections = _connections(scene)
@@ -35,7 +31,6 @@ async def kill_the_broker(scene: Scene) -> None:
     "F08",
     "the broker's application is stopped and started (320, connection forced)",
     own_broker=True,
-    unordered=BACK_ENDS,
 )
 async def stop_the_broker(scene: Scene) -> None:
     broker = scene.rig.places.own_broker
