@@ -14,6 +14,7 @@ class Counters:
 
     in_hand: int = 0
     held: int = 0
+    spilling: int = 0
     store_away: int = 0
     parked: int = 0
     received: int = 0
@@ -24,6 +25,7 @@ class Counters:
     events: int = 0
     published: int = 0
     repeated: int = 0
+    spilled: int = 0
     noticed: int = 0
     logs_read: int = 0
     denied: Counter[str] = field(default_factory=Counter)
@@ -45,6 +47,7 @@ class Counters:
 ROUTER: Catalogue = {
     "in_hand": gauge("Messages received and not settled yet."),
     "held": gauge("Events that wait, unacknowledged, for the store to come back."),
+    "spilling": gauge("Partitions whose events wait in penstock.spill, or are taken out of it."),
     "store_away": gauge("Whether the store is away now: 1, or 0."),
     "parked": gauge("Requests that wait for the issuer's keys."),
     "received": counter("Messages received: batches of gateways, events of back ends."),
@@ -55,6 +58,7 @@ ROUTER: Catalogue = {
     "events": counter("Events of back ends."),
     "published": counter("Messages delivered to the gateways, of clients and back ends."),
     "repeated": counter("Messages that stood in their topic's log before: the first one counts, and goes out again."),
+    "spilled": counter("Events that were moved to penstock.spill, to wait there for the store."),
     "noticed": counter("Members that joined a topic with presence, or left it; told to who wants to know."),
     "logs_read": counter("Reads of topics' logs: for those who subscribe, come back, or ask for history."),
     "denied": counter("Requests that were refused.", by="code"),

@@ -6,8 +6,8 @@ per partition holds whatever has to be tried again. A turn is acknowledged when 
 are confirmed, and not before: they happen at least once.
 
 Events that cannot be logged, as the store is away, are held back when their turn is acknowledged. They come first when
-the store is back, and until the last of them is done nothing newer is logged: it waits behind them. The prefetch bounds
-how many can be held; a partition of which so many are held waits.
+the store is back, and until the last of them is done nothing newer is logged: it waits behind them. Where there are
+many of one partition they wait beside it (`router.spill`), so that the rest of it goes on.
 
 A message may end whoever works on it. So one that has come back again and again is a turn of its own, each attempt at
 it is noted in the store before it begins, and when too many came to no end it is put away unseen.
@@ -21,22 +21,22 @@ from collections.abc import Callable, Sequence
 
 from router import journal
 from router.counters import Counters
+from router.decider import Decider, note_dead, note_faults
 from router.doubt import Doubt, identity
-from router.inquiries import Logs
 from router.line import Line
 from router.outlet import Outlet, Stale
 from router.parking import Parking
-from router.pipeline import NOTHING_READ, Pipeline
+from router.pipeline import Pipeline
 from router.plan import DeadLetter, Deeds, Plan
 from router.refusals import Unprocessable, failed_on
 from router.rollcall import RollCall
+from router.spill import Spill
 from router.storage import Storage
 from shared.bus.port import STOP_PATIENCE, Bus, BusState, Received, Source
 from shared.bus.port import Intake as Consumption
 from shared.bus.topology import route_queue
-from shared.clock import monotonic, wall
+from shared.clock import monotonic
 from shared.errors import BusError
-from shared.store.port import Admitted
 from shared.topics import PARTITIONS, rank
 
 FINISH_TIMEOUT = 10.0
@@ -44,6 +44,8 @@ FINISH_TIMEOUT = 10.0
 
 GATHERING = 0.1
 """Seconds from the first doubtful message to its turn: which of them is first matters, see `router.line`."""
+DRAINS = 4
+"""Turns for what waited beside a partition to one for what is new: the former has to get less."""
 DOUBT_LASTS = 5.0
 """Seconds without any after which the next doubtful message is the first."""
 
@@ -68,7 +70,7 @@ class Intake:
         self._storage = storage
         storage.on_back = self._store_came
         self._pipeline = pipeline
-        self._parking = parking
+        self._decider = Decider(pipeline, storage, parking, roll_call, counters)
         self._outlet = outlet
         self._counters = counters
         self._router_id = router_id
@@ -82,7 +84,8 @@ class Intake:
         self._in_turn: list[Received] = []
         self._turn_began = 0
         self._generation = 0
-        self._roll_call = roll_call
+        self._spill = Spill(bus, pipeline.waits_for_store, self._came_out, counters, prefetch)
+        self._drains = 0
         self._losses = 0
         """How often what was in hand has ceased to be ours."""
         self._wake = asyncio.Event()
@@ -156,7 +159,9 @@ class Intake:
         """Let go of what waits or is held, and of the turn when it would be tried again: all of it comes anew."""
         self._losses += 1
         self._doubt.clear()
-        if in_hand := len(self._waiting) + len(self._held):
+        in_hand = len(self._waiting) + len(self._held) + self._spill.lose()
+        self._counters.spilling = 0
+        if in_hand:
             self._count_stale(in_hand)
             self._counters.in_hand -= in_hand
             self._waiting.clear()
@@ -167,7 +172,11 @@ class Intake:
         while True:
             if self._keys_came:
                 self._keys_came = False
-                await self._answer(self._unparked)
+                await self._answer(self._decider.unparked)
+            elif self._spill.has_ended:
+                await self._spill.clear()
+            elif self._spill.lanes and not self._storage.away and not self._stopping:
+                await self._drain(consumption)
             elif self._held and not self._storage.away:
                 await self._turn(consumption, self._held)
             elif self._waiting:  # while anything is held, the store is away, and appends nothing of this
@@ -175,11 +184,38 @@ class Intake:
             elif self._stopping:
                 if self._held:
                     journal.unfinished(len(self._held))
-                await self._answer(self._dismissed)
+                await self._answer(self._decider.dismissed)
                 return
             else:
                 self._wake.clear()
                 await self._wake.wait()
+
+    async def _drain(self, consumption: Consumption) -> None:
+        """Take a turn of what waited beside its partition, or of what is new, or see whether there is an end of it."""
+        try:
+            ready = None if self._waiting and self._drains >= DRAINS else await self._spill.drain()
+            if ready is not None:
+                self._drains += 1
+                await self._turn(*ready)
+                return
+            self._drains = 0
+            next_line = self._waiting or await self._spill.end(consumption)
+            self._counters.spilling = len(self._spill.lanes)
+            if next_line:
+                await self._turn(consumption, next_line)
+                return
+        except BusError as error:
+            journal.held("what waits beside a partition", error, 0)
+        if self._spill.lanes:
+            self._wake.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(GATHERING):
+                    await self._wake.wait()
+
+    def _came_out(self, received: Received) -> None:
+        self._doubt.note(received)
+        self._counters.in_hand += 1
+        self._wake.set()
 
     async def _turn(self, consumption: Consumption, source: Line) -> None:
         if source.doubtful:
@@ -191,15 +227,52 @@ class Intake:
         self._turn_began = self._losses
         held: list[Received] = []
         try:
-            if turn[0].doubtful:
-                held = self._hold(await self._dare(turn[0], source.rivals, consumption), source)
-            else:
-                held = self._hold(await self._work(turn, consumption), source)
+            rest = await self._set_aside(turn, consumption, held) if source is self._waiting else turn
+            if rest and rest[0].doubtful:
+                held += self._hold(await self._dare(rest[0], source.rivals, consumption), source)
+            elif rest:
+                held += self._hold(await self._work(rest, consumption), source)
         except Stale:
             self._count_stale(len(turn))
         self._in_turn = []
-        self._counters.held = len(self._held)
+        self._spill.settle(source, len(turn) - len(held))
+        await self._make_room(consumption)
+        self._counters.held = len(self._held) + sum(len(lane.kept) for lane in self._spill.lanes.values())
         self._counters.in_hand -= len(turn) - len(held)
+
+    async def _set_aside(
+        self, turn: Sequence[Received], consumption: Consumption, held: list[Received]
+    ) -> Sequence[Received]:
+        """Put what has to go beside its partition there; return the rest. What stays in hand goes to `held`."""
+        try:
+            await self._spill.find(turn)
+        except BusError:
+            raise Stale from None
+        if self._is_stale():
+            raise Stale
+        if not self._spill.lanes:
+            return turn
+        aside = [received for received in turn if self._spill.takes(received)]
+        rest = [received for received in turn if not self._spill.takes(received)]
+        held += await self._put_beside(aside, consumption)
+        return rest
+
+    async def _make_room(self, consumption: Consumption) -> None:
+        """Move what is held beside its partition, where that has no room for much more."""
+        waiting = self._held.queues() if self._held and self._storage.away else {}
+        if many := [queue for queue, count in waiting.items() if 2 * count > self._prefetch]:
+            events = self._held.take_out(many)
+            stay = await self._put_beside(events, consumption)
+            self._counters.in_hand -= len(events) - len(stay)
+
+    async def _put_beside(self, events: Sequence[Received], consumption: Consumption) -> list[Received]:
+        began = self._losses
+        stay = await self._spill.put(events, consumption)
+        if began != self._losses:
+            self._spill.lose()
+            return []
+        self._counters.spilling = len(self._spill.lanes)
+        return stay
 
     async def _dare(self, received: Received, rivals: int, consumption: Consumption) -> list[Received]:
         """Do all that follows from a doubtful message, unless it is condemned; return it where it is to be held.
@@ -229,9 +302,9 @@ class Intake:
         if self._is_stale():
             raise Stale
         try:
-            deeds = await self._decide(turn)
+            deeds = await self._decider.decide(turn)
         except Exception as fault:
-            self._count_faults([fault])
+            note_faults(self._counters, [fault])
             if len(turn) == 1:
                 await self._bury(turn[0], failed_on("this message"), consumption)
                 return []
@@ -247,7 +320,7 @@ class Intake:
         except Stale:
             raise
         except Exception as fault:  # its deliveries are out: it must not be done again, and is kept
-            self._count_faults([fault])
+            note_faults(self._counters, [fault])
             for received in turn:
                 consumption.reject(received, requeue=False)
             return []
@@ -256,7 +329,7 @@ class Intake:
     async def _bury(self, received: Received, why: Unprocessable, consumption: Consumption) -> None:
         """Have a whole message be dead."""
         letter = DeadLetter(received, why.reason, why.detail)
-        self._count_dead([letter])
+        note_dead(self._counters, [letter])
         if await self._outlet.bury([letter], self._is_stale):
             consumption.reject(received, requeue=False)
         else:
@@ -280,45 +353,12 @@ class Intake:
             if events:
                 self._count_stale(len(events))
             return []
-        if source is self._held:
-            self._held.put_back(events)
+        if source is not self._waiting:
+            source.put_back(events)
         else:
             for event in events:
                 self._held.put(event)
         return events
-
-    async def _decide(self, turn: Sequence[Received]) -> Deeds:
-        plan = self._pipeline.plan(turn, wall())
-        self._parking.take(plan)
-        storage = self._storage
-        admissions = await storage.admit(plan.commands)
-        since = self._pipeline.since(plan)
-        recent = None if since is None else await storage.recent(since)
-        logs = await storage.read(self._pipeline.reads(plan, admissions, recent))
-        await self._roll_call.take(plan)
-        return self._conclude(plan, admissions, logs)
-
-    def _conclude(
-        self, plan: Plan, admissions: Sequence[Admitted | Exception] = (), logs: Logs = NOTHING_READ
-    ) -> Deeds:
-        deeds = self._pipeline.conclude(plan, admissions, logs)
-        counters = self._counters
-        counters.requests += plan.requests
-        counters.events += plan.events - len(deeds.held)
-        counters.published += deeds.published
-        counters.repeated += plan.repeated
-        counters.noticed += plan.noticed
-        counters.delivery_batches += len(deeds.deliveries)
-        counters.reply_batches += len(deeds.replies)
-        counters.parked, counters.parked_refused = len(self._parking), self._parking.turned_away
-        if plan.denials:
-            counters.denied.update(denial.refusal.code.value for denial in plan.denials)
-            journal.denied(plan.denials)
-        if plan.dead:
-            self._count_dead(plan.dead)
-        if plan.faults:
-            self._count_faults(plan.faults)
-        return deeds
 
     async def _perform(self, deeds: Deeds, turn: Sequence[Received], consumption: Consumption) -> None:
         await self._outlet.send(deeds.deliveries, self._is_stale)
@@ -326,7 +366,7 @@ class Intake:
         rejected = {received.tag for received in await self._outlet.bury(deeds.dead, self._is_stale)}
         held = {received.tag for received in deeds.held}
         # An acknowledgement of all before would take along what is held, or waits though it came earlier.
-        one_by_one = bool(held or self._held or self._waiting.doubtful) or len(turn) == 1
+        one_by_one = bool(held or self._held or self._spill.lanes or self._waiting.doubtful) or len(turn) == 1
         done = None
         for received in turn:
             if received.tag in rejected:
@@ -343,18 +383,10 @@ class Intake:
     async def _answer(self, plan: Callable[[], Plan]) -> None:
         """Answer requests whose messages are acknowledged already."""
         try:
-            deeds = self._conclude(plan())
+            deeds = self._decider.conclude(plan())
             await self._outlet.send(deeds.replies, _never)
         except Exception as fault:  # ours; their gateways will answer for us, in time
-            self._count_faults([fault])
-
-    def _unparked(self) -> Plan:
-        return self._pipeline.unpark(self._parking.leave(), wall())
-
-    def _dismissed(self) -> Plan:
-        plan = Plan(wall())
-        self._parking.dismiss(plan)
-        return plan
+            note_faults(self._counters, [fault])
 
     def _is_stale(self) -> bool:
         return self._turn_began != self._losses
@@ -362,14 +394,6 @@ class Intake:
     def _count_stale(self, messages: int) -> None:
         self._counters.dropped_stale += messages
         journal.stale(messages)
-
-    def _count_dead(self, letters: Sequence[DeadLetter]) -> None:
-        self._counters.dead.update(letter.reason.value for letter in letters)
-        journal.buried(letters)
-
-    def _count_faults(self, faults: Sequence[Exception]) -> None:
-        self._counters.faults += len(faults)
-        journal.failed(faults)
 
 
 def _never() -> bool:

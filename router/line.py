@@ -6,8 +6,8 @@ it is a turn of its own, so that what was done before it is settled, whatever co
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Collection, Iterator, Sequence
 
 from shared.bus.port import Received
 from shared.envelopes import MAX_BYTES, MAX_ITEMS
@@ -44,6 +44,17 @@ class Line:
         """Forget all."""
         self._messages.clear()
         self.doubtful = 0
+
+    def queues(self) -> dict[str, int]:
+        """Return how many wait of each queue."""
+        return Counter(received.queue for received in self._messages)
+
+    def take_out(self, queues: Collection[str]) -> list[Received]:
+        """Take out all messages of these queues."""
+        out = [received for received in self._messages if received.queue in queues]
+        self._messages = deque(received for received in self._messages if received.queue not in queues)
+        self.doubtful -= sum(each.doubtful for each in out)
+        return out
 
     def take(self) -> list[Received]:
         """Take the next turn out: at most `MAX_ITEMS` messages and `MAX_BYTES` bytes, or a larger one alone.

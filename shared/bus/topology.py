@@ -34,6 +34,8 @@ ROUTE_BYTES = 64 * 2**20
 ROUTE_DELIVERIES = 100
 """Times that a partition gives out a message again. All that a router's prefetch holds comes back when it dies, so the
 routers put away what they die of long before (`router.doubt`); this ends what they cannot."""
+SPILL_MESSAGES = 100_000
+SPILL_BYTES = 256 * 2**20
 GATEWAY_MESSAGES = 10_000
 GATEWAY_BYTES = 32 * 2**20
 REPLIES_MESSAGES = 50_000
@@ -140,6 +142,11 @@ def route_queue(partition: int) -> str:
     return f"penstock.route.{partition}"
 
 
+def spill_queue(route: str) -> str:
+    """Return the name of the queue in which events of a partition, by its queue `route`, wait for the store."""
+    return route.replace("route", "spill")
+
+
 def gateway_queue(boot_id: str) -> str:
     """Return the name of the queue of deliveries to one gateway."""
     return f"penstock.gateway.{boot_id}"
@@ -215,6 +222,20 @@ def gateway(boot_id: str) -> Topology:
             Binding(CONTROL, replies.name, ""),
         ),
     )
+
+
+def spill(route: str) -> Topology:
+    """Return what a router declares when more events of a partition wait for the store than it may hold."""
+    queue = Queue(
+        spill_queue(route),
+        QueueKind.QUORUM,
+        SPILL_MESSAGES,
+        SPILL_BYTES,
+        Overflow.REJECT_PUBLISH,
+        delivery_limit=ROUTE_DELIVERIES,
+        dead_letter_exchange=DEAD,
+    )
+    return Topology(queues=(queue,))
 
 
 def slot_keys(slots: Iterable[int]) -> list[str]:

@@ -30,6 +30,7 @@ PREFETCH = 16
 """Messages of one partition that a router takes at a time: few, so that it is soon full."""
 
 RULES = [
+    {"match": "fleeting.#", "history": 0},
     {"match": "load.#", "history": 5_000, "history_ttl": 600, "publish_rate": 1_000, "publish_burst": 1_000},
     {"match": "short.#", "history": 20, "history_ttl": 600, "publish_rate": 1_000, "publish_burst": 1_000},
 ]

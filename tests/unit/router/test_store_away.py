@@ -91,7 +91,7 @@ async def test_what_is_done_while_others_are_held_is_acknowledged_and_they_are_n
 
 async def test_more_than_a_turn_holds_keeps_its_order_and_nothing_newer_overtakes_it():
     store = Shelf()
-    async with routed(store) as (router, edge):
+    async with routed(store, prefetch=1000) as (router, edge):
         store.away = True
         await emit(edge, "a", *range(100))
         await emit(edge, "b", *range(100))
@@ -120,7 +120,7 @@ class HalfBack(Shelf):
 
 async def test_what_is_held_again_keeps_its_place_before_what_was_held_after_it():
     store = HalfBack()
-    async with routed(store) as (router, edge):
+    async with routed(store, prefetch=1000) as (router, edge):
         await emit(edge, "a", *range(100))
         await emit(edge, "b", *range(100))
         await eventually(lambda: router.counters.held == 200)
@@ -199,7 +199,8 @@ async def test_a_store_that_comes_and_goes_loses_nothing_and_keeps_the_order():
         assert router.counters.faults == 0
 
 
-async def test_no_more_is_held_than_the_prefetch_and_the_rest_stays_with_the_broker():
+async def test_where_nothing_can_wait_elsewhere_no_more_is_held_than_the_prefetch(monkeypatch):
+    monkeypatch.setattr(topology, "SPILL_MESSAGES", 0)
     store = Shelf()
     async with routed(store, prefetch=5) as (router, edge):
         store.away = True

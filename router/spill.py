@@ -1,0 +1,254 @@
+"""Events that wait for the store, moved out of the way of everything else in their partition.
+
+A router may hold so many messages of a partition and no more. So when half of these wait for the store, they go, in
+their order, into a quorum queue beside the partition's: `penstock.spill.{p}`. From then on the partition has a `Lane`:
+every event of it that needs the store goes the same way, behind those before it, and all else goes on. When the store
+is back the lane is drained, and only what is logged by then is followed by anything newer.
+
+The first of them, the lane's marker, is acknowledged last of all. So whoever takes over from a router that died is
+given one that came back, looks into the queue beside, and finds the lane. What lies there names its marker, which is
+not logged a second time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from router.counters import Counters
+from router.doubt import identity
+from router.line import Line
+from shared.bus.port import Bus, HeaderValue, Intake, Message, Received, Source
+from shared.bus.topology import EVENTS, spill, spill_queue
+from shared.clock import monotonic
+from shared.errors import BusError, ConfigurationError
+
+TOPIC, MARKER = "x-penstock-topic", "x-penstock-marker"
+"""The headers in which an event's topic travels (a queue's name is its routing key), and what its lane began with."""
+
+RETURNING = 0.1
+"""Seconds in which what a dead router had taken out of a lane returns to it."""
+
+SETTLED_AFTER = 2.0
+"""Seconds for which a lane is empty until it counts as drained, where some of it went another way: to the dead letters,
+or because an operator purged it."""
+
+
+class Lane:
+    """The events of one partition that wait beside it. `kept`: for those there was no room, and they are in hand."""
+
+    __slots__ = (
+        "consumption", "empty_since", "expected", "full", "generation", "kept", "line", "mark", "marker", "proven",
+        "queue", "settled",
+    )  # fmt: skip
+
+    def __init__(self, route: str) -> None:
+        self.queue = spill_queue(route)
+        self.marker: Received | None = None
+        self.mark = ""
+        self.proven = False
+        """Whether the marker is known to be in the queue beside, or in its log; else it is one that came back."""
+        self.full = False
+        self.kept = Line()
+        self.line = Line()
+        """What was taken out of the queue and waits for its turn; bounded by the prefetch."""
+        self.consumption: Intake | None = None
+        self.generation = 0
+        self.expected = 0
+        """How many are to be taken out, and were `settled`, since that began."""
+        self.settled = 0
+        self.empty_since: float | None = None
+
+
+class Spill:
+    """All lanes of a router. `waits` says whether an event needs the store, `came` is told of each that is taken out.
+
+    `prefetch` bounds what is taken out and not done.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        waits: Callable[[Received], bool],
+        came: Callable[[Received], None],
+        counters: Counters,
+        prefetch: int,
+    ) -> None:
+        self.lanes: dict[str, Lane] = {}
+        self._bus = bus
+        self._waits = waits
+        self._came = came
+        self._counters = counters
+        self._prefetch = prefetch
+        self._ended: list[Intake] = []
+
+    def takes(self, received: Received) -> bool:
+        """Say whether a message is a matter of a lane: its partition has one, and it needs the store."""
+        return received.queue in self.lanes and self._waits(received)
+
+    def lose(self) -> int:
+        """Have no lane any more: what marks them has ceased to be ours. Returns how many messages were in hand."""
+        in_hand = 0
+        for lane in self.lanes.values():
+            in_hand += len(lane.line) + len(lane.kept)
+            if lane.consumption is not None:
+                self._ended.append(lane.consumption)
+        self.lanes.clear()
+        return in_hand
+
+    @property
+    def has_ended(self) -> bool:
+        """Say whether there is something for `clear`."""
+        return bool(self._ended)
+
+    async def clear(self) -> None:
+        """Take nothing more out of lanes that are not ours."""
+        ended, self._ended = self._ended, []
+        for consumption in ended:
+            with contextlib.suppress(BusError):
+                await consumption.cancel()
+
+    async def find(self, turn: Sequence[Received]) -> None:
+        """Look for lanes that a router before us has left. Raises `BusAway`."""
+        back: dict[str, Received] = {}
+        for each in turn:
+            if each.redelivered and each.queue not in self.lanes and self._waits(each):
+                back.setdefault(each.queue, each)
+        for route, first in back.items():
+            if await self._depth(route, patient=True):
+                self.lanes[route] = Lane(route)
+                _mark(self.lanes[route], first)
+
+    async def put(self, events: Sequence[Received], consumption: Intake) -> list[Received]:
+        """Move `events` beside their partitions; return those for which there is no room, and are kept in hand."""
+        stay: list[Received] = []
+        for queue in dict.fromkeys(event.queue for event in events):
+            stay += await self._put(queue, [event for event in events if event.queue == queue], consumption)
+        return stay
+
+    async def drain(self) -> tuple[Intake, Line] | None:
+        """Return the next messages that may be done, and whose they are; None where there are none just now."""
+        for lane in self.lanes.values():
+            if lane.consumption is None:
+                depth = await self._bus.depth(lane.queue)
+                lane.expected, lane.settled = 0 if depth is None else depth.messages, 0
+                if depth is not None:
+                    lane.consumption = await self._bus.consume(
+                        (Source(lane.queue),), self._keeper(lane), prefetch=self._prefetch
+                    )
+            if lane.line and lane.consumption is not None:
+                return lane.consumption, lane.line
+        return None
+
+    def settle(self, line: Line, done: int) -> None:
+        """Note that so many of a lane's messages are done."""
+        for lane in self.lanes.values():
+            if lane.line is line:
+                lane.settled += done
+
+    async def end(self, consumption: Intake) -> Line | None:
+        """End lanes that are drained; return what one of them kept in hand, where that is next."""
+        for route, lane in list(self.lanes.items()):
+            if not await self._is_drained(route, lane):
+                continue
+            if lane.marker is not None and not lane.proven:
+                self._counters.in_hand += 1
+                lane.kept.put_back([lane.marker])
+                lane.marker = None
+            if lane.kept:
+                return lane.kept
+            del self.lanes[route]
+            if lane.consumption is not None:
+                self._ended.append(lane.consumption)
+            if lane.marker is not None:
+                consumption.ack(lane.marker)
+        return None
+
+    async def _put(self, route: str, events: Sequence[Received], consumption: Intake) -> list[Received]:
+        lane = self.lanes.get(route)
+        if lane is None:
+            lane = self.lanes[route] = Lane(route)
+            with contextlib.suppress(BusError, ConfigurationError):
+                await self._bus.declare(spill(route))
+        events = [event for event in events if event is not lane.marker]
+        if lane.marker is None and events and not lane.full:
+            # Alone, so that what marks the lane is the first of it whatever becomes of the others.
+            _mark(lane, events[0])
+            lane.proven = await _confirmed(self._publish(lane, events[0]))
+            if lane.proven:
+                self._counters.spilled += 1
+                lane.expected += 1
+                events = events[1:]
+            else:
+                lane.marker, lane.full = None, True
+        confirms = [] if lane.full else [self._publish(lane, event) for event in events]
+        stay: list[Received] = []
+        for place, event in enumerate(events):
+            if place < len(confirms) and await _confirmed(confirms[place]):
+                self._counters.spilled += 1
+                lane.expected += 1
+                consumption.ack(event)
+            else:
+                lane.full = True  # what comes after it must stay behind it
+                lane.kept.put(event)
+                stay.append(event)
+        return stay
+
+    async def _is_drained(self, route: str, lane: Lane) -> bool:
+        if lane.line or await self._depth(route):
+            lane.empty_since = None
+            return False
+        if lane.empty_since is None:
+            lane.empty_since = monotonic()
+        return lane.settled >= lane.expected or monotonic() - lane.empty_since >= SETTLED_AFTER
+
+    async def _depth(self, route: str, *, patient: bool = False) -> int:
+        depth = await self._bus.depth(spill_queue(route))
+        if depth is not None and not depth.messages and patient:
+            await asyncio.sleep(RETURNING)
+            depth = await self._bus.depth(spill_queue(route))
+        return 0 if depth is None else depth.messages
+
+    def _publish(self, lane: Lane, event: Received) -> asyncio.Future[None] | None:
+        headers: dict[str, HeaderValue] = {TOPIC: event.routing_key, MARKER: lane.mark}
+        if "traceparent" in event.headers:
+            headers["traceparent"] = event.headers["traceparent"]
+        message = Message(event.body, event.content_type, event.message_id, event.timestamp, headers)
+        try:
+            return self._bus.publish("", lane.queue, message, mandatory=True)
+        except ValueError:  # a property that is too long to be written again
+            return None
+
+    def _keeper(self, lane: Lane) -> Callable[[Received], None]:
+        def keep(received: Received) -> None:
+            if lane not in self.lanes.values():
+                if lane.consumption is not None:
+                    lane.consumption.reject(received, requeue=True)
+                return
+            if received.generation != lane.generation:  # what was taken out went back, and comes again
+                self._counters.in_hand -= len(lane.line)
+                lane.line.clear()
+                lane.generation = received.generation
+            lane.proven = lane.proven or received.headers.get(MARKER) == lane.mark
+            topic = received.headers.get(TOPIC)
+            event = replace(received, exchange=EVENTS, routing_key=topic if isinstance(topic, str) else "")
+            lane.line.put(event)
+            self._came(event)
+
+        return keep
+
+
+def _mark(lane: Lane, event: Received) -> None:
+    lane.marker, lane.mark = event, identity(event)
+
+
+async def _confirmed(confirm: asyncio.Future[None] | None) -> bool:
+    if confirm is None:
+        return False
+    try:
+        await confirm
+    except BusError:
+        return False
+    return True
