@@ -83,7 +83,7 @@ class Uplink:
         self._waiting: list[deque[Ask]] = [deque() for _ in range(topics.PARTITIONS)]
         self._in_flight = [0] * topics.PARTITIONS
         self._common = 0
-        """The partition that takes what may go by any, until the next flush or a full batch: then it is the next one."""
+        """The partition that takes what may go by any, until the next flush or a full batch."""
         self._size = 0
         self._paused: dict[Asker, None] = {}
         self._armed = False
