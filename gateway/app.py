@@ -22,6 +22,7 @@ from gateway.fanout import Fanout
 from gateway.flood import FRAME_BYTES, FloodLimits
 from gateway.healing import SESSION as HEALER_SESSION
 from gateway.healing import Healer
+from gateway.lobby import Lobby
 from gateway.origins import Origins
 from gateway.performer import Performer
 from gateway.presence import Presence
@@ -114,7 +115,13 @@ class Gateway:
             metrics=metrics,
             sessions=self._census.sessions,
         )
-        self._listener = Listener(settings, self._reception.welcome, self._http.take, self.port_counters)
+        self._lobby = Lobby(
+            self._reception.welcome,
+            self._reception.turn_away,
+            self.port_counters,
+            most=limits.max_unauthenticated,
+        )
+        self._listener = Listener(settings, self._lobby.take, self._http.take, self.port_counters)
 
     def readiness(self) -> health.Answer:
         """Return what ``GET /readyz`` says."""
@@ -151,6 +158,7 @@ class Gateway:
         """
         self._reception.is_open = False
         await self._listener.stop_accepting()
+        self._lobby.close()
         await drain(self._reception.connections, self._performer, within=self._settings.gateway.drain)
         self._probe.stop()
         await self._presence.stop()

@@ -14,7 +14,7 @@
 #define MAX_DOORS 4
 
 #define SECOND 1000000000ull
-#define ATTEMPT_TIMEOUT (10 * SECOND) /* for an attempt to connect, and for the answers to subscribes */
+#define PATIENCE (10 * SECOND)        /* for the handshake, and again for the answers to connect and subscribes */
 #define LONG_LIFE (30 * SECOND)       /* after so long a life the next pause is a first one again */
 #define BACKOFF_BASE (SECOND / 2)
 #define BACKOFF_CAP (20 * SECOND)

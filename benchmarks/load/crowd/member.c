@@ -82,7 +82,7 @@ static void attempt(struct member *member, uint64_t now) {
     struct sockaddr_in source = {.sin_family = AF_INET,
                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK + member->index % crowd.sources)};
     crowd.tally.attempts++;
-    crowd.due[member->index] = now + ATTEMPT_TIMEOUT;
+    crowd.due[member->index] = now + PATIENCE;
     member->state = CONNECTING;
     member->waits_to_write = true;
     member->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
@@ -106,7 +106,7 @@ void member_due(struct member *member, uint64_t now) {
     if (member->state == AWAY) {
         attempt(member, now);
     } else if (protocol_ask_again(member)) {
-        crowd.due[member->index] = now + ATTEMPT_TIMEOUT;
+        crowd.due[member->index] = now + PATIENCE;
         flush(member);
     } else {
         fail(member, "no answer in time", now);
@@ -123,6 +123,7 @@ static size_t on_upgrade(struct member *member, const char *bytes, size_t length
     }
     member->state = OPEN;
     member->opened_at = now;
+    crowd.due[member->index] = now + PATIENCE;
     protocol_hello(member);
     return end + 4 - bytes;
 }
