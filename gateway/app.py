@@ -118,6 +118,7 @@ class Gateway:
         self._lobby = Lobby(
             self._reception.welcome,
             self._reception.turn_away,
+            lambda: admission.unauthenticated,
             self.port_counters,
             most=limits.max_unauthenticated,
         )

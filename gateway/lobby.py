@@ -1,32 +1,47 @@
 """Lets a crowd in one after the other, in the order in which it came.
 
 When thousands come at once, whoever is let in makes work for a while: a token, subscriptions, what was missed. All at
-the same time they would all be late, too late for many, who then come again. So each turn of the loop lets in a few,
-and does all that those who are in have brought; the others wait here, and who goes meanwhile has cost next to nothing.
+the same time they would all be late, too late for many, who then come again. So some are let in, and others when these
+are through; they wait here, and who goes meanwhile has cost next to nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 from gateway.transports.counters import PortCounters
 from gateway.transports.listener import MAX_HEAD, Take
 
+ON_THE_WAY = 256
+"""Clients that are let in while others are not authenticated yet: more would only wait for each other."""
 LET_IN_PER_TURN = 32
-"""Clients that one turn of the loop lets in."""
+"""Clients that a turn of the loop lets in at least: those who come and say nothing must not hold up the others."""
 
 
 class Lobby:
-    """Hands connections to `let_in`, and those who come when `most` wait to `turn_away`."""
+    """Hands connections to `let_in`, and those who come when `most` wait to `turn_away`.
 
-    def __init__(self, let_in: Take, turn_away: Take, counters: PortCounters, *, most: int) -> None:
+    `on_the_way` says how many were let in and are not authenticated yet.
+    """
+
+    def __init__(
+        self,
+        let_in: Take,
+        turn_away: Take,
+        on_the_way: Callable[[], int],
+        counters: PortCounters,
+        *,
+        most: int,
+    ) -> None:
         self._let_in = let_in
         self._turn_away = turn_away
+        self._on_the_way = on_the_way
         self._counters = counters
         self._most = most
         self._guests: deque[Guest] = deque()
-        self._room = LET_IN_PER_TURN
+        self._room = ON_THE_WAY
         self._armed = False
         self._loop = asyncio.get_running_loop()
 
@@ -56,7 +71,7 @@ class Lobby:
 
     def _next_turn(self) -> None:
         self._armed = False
-        self._room = LET_IN_PER_TURN
+        room = self._room = max(LET_IN_PER_TURN, ON_THE_WAY - self._on_the_way())
         guests = self._guests
         while guests and self._room:
             guest = guests.popleft()
@@ -66,7 +81,7 @@ class Lobby:
             self._room -= 1
             self._let_in(guest.transport, guest.head)
         self._counters.lobby_waiting = len(guests)
-        if self._room < LET_IN_PER_TURN:
+        if guests or self._room < room:
             self._arm()
 
 
