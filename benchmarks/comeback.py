@@ -14,8 +14,10 @@ LONGEST_SECONDS = 300.0
 """For which a publisher goes on where nobody stops it."""
 POLL_SECONDS = 0.05
 SETTLE_SECONDS = 10.0
-WRONG = ("holes", "doubles", "gaps", "unrecovered", "new_epochs", "strangers", "behind", "missing")
-"""What must not be seen: of a client's log, and at the end `behind` what others have, or `missing` altogether."""
+FLOW_SECONDS = 30.0
+WRONG = ("holes", "doubles", "gaps", "unrecovered", "new_epochs", "strangers", "away", "behind", "missing")
+"""What must not be seen: in a client's log; and at the end clients that are away, subscriptions that are behind what
+others have, messages that nobody has."""
 
 
 class Publisher:
@@ -40,28 +42,38 @@ class Publisher:
 def publishing(
     penstock: Penstock, crowd: Generator, topics: Sequence[str], rate: float, size: int, *, ids: bool = False
 ) -> Iterator[Publisher]:
-    """Publish on `topics` in turns, with message ids where `ids` says so; leaving it stops that."""
+    """Publish on `topics` in turns, with message ids where `ids` says so; leaving it stops that.
+
+    Begins when something came on each of them; raises WindowFailed where it does not.
+    """
     publisher = Publisher(crowd.count()["total"])
     argv = [*penstock.publisher(topics[0]), *(["--ids"] if ids else [])]
     for topic in topics[1:]:
         argv += ["--topic", topic]
     process = publish(argv, rate, LONGEST_SECONDS, size)
     try:
+        _await_flow(crowd, publisher.before + len(topics))
         yield publisher
     finally:
         process.send_signal(signal.SIGTERM)
         publisher.report = finish(process)
 
 
+def _await_flow(crowd: Generator, total: int) -> None:
+    deadline = time.monotonic() + FLOW_SECONDS
+    while crowd.count()["total"] < total:
+        if time.monotonic() > deadline:
+            raise WindowFailed(f"events did not reach all topics' subscribers within {FLOW_SECONDS:.0f} s")
+        time.sleep(POLL_SECONDS)
+
+
 def coming_back(crowd: Generator, seconds: float) -> dict[str, Any]:
-    """Wait until everybody is subscribed to everything; raise WindowFailed where somebody is not within `seconds`."""
+    """Wait until everybody is subscribed to everything, or `seconds` are over; return what was seen then."""
     deadline = time.monotonic() + seconds
     while True:
         seen = crowd.count()
-        if seen["subscribed"] == seen["members"]:
+        if seen["subscribed"] == seen["members"] or time.monotonic() > deadline:
             return seen
-        if time.monotonic() > deadline:
-            raise WindowFailed(f"not all were back within {seconds:.0f} s: {seen}")
         time.sleep(POLL_SECONDS)
 
 
@@ -70,8 +82,9 @@ def settled(crowd: Generator, publisher: Publisher) -> dict[str, Any]:
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
         seen = crowd.count()
+        seen["away"] = seen["members"] - seen["subscribed"]
         seen["missing"] = publisher.before + publisher.sent - seen["total"]
-        if (seen["missing"] <= 0 and not seen["behind"]) or time.monotonic() > deadline:
+        if not (seen["missing"] or seen["behind"] or seen["away"]) or time.monotonic() > deadline:
             return seen
         time.sleep(POLL_SECONDS)
 
