@@ -1,6 +1,7 @@
 """Take the figures and print them as markdown: `python -m benchmarks --help`."""
 
 import importlib
+import signal
 import sys
 import tempfile
 import time
@@ -14,6 +15,8 @@ from benchmarks.table import Report, summary
 
 def main() -> None:
     options = read_options()
+    # Ended by SIGTERM, it stops what it started all the same: a router that is left would find the next run's broker.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     began = time.monotonic()
     reports: list[Report] = []
     with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder, Bench(Path(folder), options) as bench:

@@ -2,13 +2,14 @@
 
 import resource
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 from benchmarks.broker import Broker, GivenBroker, OwnBroker, version_of
-from benchmarks.load.compile import compile_loadgen
+from benchmarks.load.compile import compile_crowd, compile_loadgen
 from benchmarks.load.generator import Door, Generator
 from benchmarks.options import Options
 from benchmarks.peers.bare import Bare, BareRelay
@@ -18,6 +19,8 @@ from benchmarks.peers.penstock import Penstock, PenstockUp
 
 RAMP = 1500
 """New connections per second, at most."""
+SOURCES = 20
+"""Addresses 127.0.0.1, .2, … from which a crowd comes."""
 
 
 class Bench:
@@ -27,6 +30,7 @@ class Bench:
         self.folder = folder
         self.options = options
         self.loadgen = compile_loadgen(folder)
+        self.crowd_program = compile_crowd(folder)
         self.stack = ExitStack()
         self.runs = 0
 
@@ -55,10 +59,11 @@ class Bench:
         """The bare way over RabbitMQ, not started yet."""
         return BareRelay(self.folder, self.broker)
 
-    def penstock(self) -> Penstock:
-        """Gateway and router over RabbitMQ, not started yet."""
+    def penstock(self, *, gateways: int = 1, routers: int = 1) -> Penstock:
+        """Gateways and routers over RabbitMQ, not started yet."""
         peer = self.peer("penstock")
         assert isinstance(peer, Penstock)
+        peer.gateway_count, peer.router_count = gateways, routers
         return peer
 
     @cached_property
@@ -83,4 +88,14 @@ class Bench:
         argv = [str(self.loadgen), *door.arguments(), "--ramp", str(RAMP)]
         if publish is not None:
             argv += ["--publish", publish, "--window", str(window)]
+        return Generator(argv)
+
+    def crowd(self, penstock: Penstock, topics: Sequence[str], *, each: int) -> Generator:
+        """Clients that come back where they left off, to any gateway; each is subscribed to `each` of `topics`."""
+        names = penstock.folder / "topics"
+        names.write_text("".join(f"{topic}\n" for topic in topics))
+        argv = [str(self.crowd_program), "--topics", str(names), "--each", str(each), "--tokens", str(penstock.tokens)]
+        argv += ["--ramp", str(RAMP), "--sources", str(SOURCES)]
+        for port in penstock.ports:
+            argv += ["--port", str(port)]
         return Generator(argv)

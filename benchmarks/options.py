@@ -4,7 +4,9 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-FIGURES = ("fanout", "busy", "memory", "frames", "events", "history", "latency")
+FIGURES = (
+    "fanout", "busy", "memory", "frames", "events", "history", "latency", "crowd", "killed_gateway", "killed_router",
+)  # fmt: skip
 PEERS = ("penstock", "penstock-up", "nchan", "bare")
 
 

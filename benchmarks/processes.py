@@ -56,6 +56,11 @@ class Process:
     def tail(self, lines: int = 20) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
+    def kill(self) -> None:
+        """SIGKILL; returns when the process is gone."""
+        self.child.kill()
+        self.child.wait()
+
     def stop(self) -> None:
         """Ask the process to end, then insist."""
         if self.child.poll() is None:
@@ -114,6 +119,17 @@ def pin(pids: Iterable[int], cpu: int) -> None:
     for pid in pids:
         for thread in Path(f"/proc/{pid}/task").iterdir():
             os.sched_setaffinity(int(thread.name), {cpu})
+
+
+def forget_peak(pid: int) -> None:
+    """Let the peak of a process's memory begin anew, at what it holds now."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def peak(pid: int) -> int:
+    """The most that the process held since `forget_peak`, in bytes of RSS."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
 
 def memory(pids: Iterable[int]) -> Memory:

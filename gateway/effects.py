@@ -25,9 +25,12 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Ask a router. Requests with the same `key` reach it in their order; `grant` goes along where there is one."""
+    """Ask a router. Requests with the same `key` reach it in their order; `grant` goes along where there is one.
 
-    key: str
+    Where the order does not matter `key` is None: then it travels with as many others as possible.
+    """
+
+    key: str | None
     request: AnyRequest
     grant: bytes | None = None
 

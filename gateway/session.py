@@ -285,7 +285,7 @@ class Session:
         request = self._await(Pending(Asked.CONNECT, frame.id))
         self.deadline = now + self._limits.request_timeout
         token, self._bearer = frame.token or self._bearer, ""
-        return [Ask(self.name, envelopes.ConnectRequest(self.number, request, token, self.address))]
+        return [Ask(None, envelopes.ConnectRequest(self.number, request, token, self.address))]
 
     def _hold(self, frame: Early) -> list[Effect]:
         if self._early is None:
@@ -336,7 +336,8 @@ class Session:
             self.number, number, 0, topic, frame.from_ is not None, presence=frame.presence
         )
         at = frame.from_.at if frame.from_ is not None and has_wildcard(topic) else None
-        return [Join(topic, joining, Ask(topic, request, self.grant), at)]
+        # Whichever router it is reads the log that they share, and nothing is published by the question.
+        return [Join(topic, joining, Ask(None, request, self.grant), at)]
 
     def _history(self, frame: frames.History) -> list[Effect]:
         number = self._await(Pending(Asked.HISTORY, frame.id))

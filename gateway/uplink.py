@@ -1,7 +1,9 @@
 """From the sessions to the routers: natural batching, a bounded window, and an answer for every request.
 
-Whatever has piled up while earlier batches are on their way goes into the next one. When the window is full the sockets
-that ask for more are not read (TCP then holds their clients back); past the high-water mark requests are refused.
+Whatever has piled up while earlier batches are on their way goes into the next one. What may go by any partition goes
+by one after the other, so that what a crowd asks for fills few batches instead of sixteen. When the window is full the
+sockets that ask for more are not read (TCP then holds their clients back); past the high-water mark requests are
+refused.
 """
 
 from __future__ import annotations
@@ -80,6 +82,8 @@ class Uplink:
         self._low_water = high_water // 4
         self._waiting: list[deque[Ask]] = [deque() for _ in range(topics.PARTITIONS)]
         self._in_flight = [0] * topics.PARTITIONS
+        self._common = 0
+        """The partition that takes what may go by any, until the next flush or a full batch."""
         self._size = 0
         self._paused: dict[Asker, None] = {}
         self._armed = False
@@ -96,7 +100,7 @@ class Uplink:
             self._refuse(request, ErrorCode.OVERLOADED, "too many requests are waiting", RETRY_OVERLOADED)
             return
         self._size += 1
-        self._waiting[topics.partition(ask.key)].append(ask)
+        self._waiting[self._any() if ask.key is None else topics.partition(ask.key)].append(ask)
         if self._size > self._low_water and asker is not None and asker not in self._paused:
             self._paused[asker] = None
             self._counters.reads_paused += 1
@@ -109,8 +113,14 @@ class Uplink:
         """Note that a connection is gone."""
         self._paused.pop(asker, None)
 
+    def _any(self) -> int:
+        if len(self._waiting[self._common]) >= MAX_ITEMS:
+            self._common = (self._common + 1) % topics.PARTITIONS
+        return self._common
+
     def _flush(self) -> None:
         self._armed = False
+        self._common = (self._common + 1) % topics.PARTITIONS
         for number, waiting in enumerate(self._waiting):
             while waiting and self._in_flight[number] < self._window:
                 self._send(number, waiting)

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import msgspec
 from jwt import PyJWS
+from jwt.algorithms import HMACAlgorithm
 from jwt.exceptions import PyJWTError
 
 from router.keys import KeySource, NeedsKeys
@@ -61,6 +62,25 @@ Outcome: TypeAlias = Grant | TokenRefused | NeedsKeys
 _read_claims = msgspec.json.Decoder(_Claims).decode
 
 
+class _Secret(HMACAlgorithm):
+    """HS256 for the one secret that there is.
+
+    PyJWT looks at it before each check, to see whether it is a public key by mistake, and that takes longer than the
+    check itself: here it is looked at once.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(HMACAlgorithm.SHA256)
+        self._looked_at: str | bytes | None = None
+        self._prepared = b""
+
+    def prepare_key(self, key: str | bytes) -> bytes:
+        if key is not self._looked_at:
+            self._prepared = super().prepare_key(key)
+            self._looked_at = key
+        return self._prepared
+
+
 class Verifier:
     """Checks tokens of the `algorithms` with `keys`. `leeway` is seconds by which clocks may differ."""
 
@@ -79,6 +99,9 @@ class Verifier:
         self._issuer = issuer
         self._audience = audience
         self._jws = PyJWS(algorithms=list(algorithms))
+        if "HS256" in algorithms:
+            self._jws.unregister_algorithm("HS256")
+            self._jws.register_algorithm("HS256", _Secret())
 
     def verify(self, token: str, now: float) -> Outcome:
         """Return what `token` grants, why it is refused, or that its key must be fetched first.

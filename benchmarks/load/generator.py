@@ -69,6 +69,10 @@ class Generator:
         """End the phase: what it counted."""
         return self._ask("stop", "phase")
 
+    def cut(self) -> None:
+        """Begin a phase, and cut all clients off at once; they come back by themselves. Only crowd can do that."""
+        self._ask("cut", "started")
+
     def _ask(self, command: str, expected: str, seconds: float = 10) -> dict[str, Any]:
         assert self.child.stdin
         assert self.child.stdout

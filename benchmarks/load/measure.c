@@ -52,7 +52,7 @@ void measure_error(struct measure *measure, const char *text, size_t length) {
     }
 }
 
-static double percentile_ms(const struct measure *measure, double share) {
+double measure_percentile_ms(const struct measure *measure, double share) {
     uint64_t wanted = (uint64_t)(share * measure->latencies), seen = 0;
     for (int bucket = 0; bucket < LATENCY_BUCKETS; bucket++) {
         seen += measure->buckets[bucket];
@@ -69,8 +69,8 @@ void measure_print(const struct measure *measure) {
            measure->reads);
     if (measure->latencies)
         printf(",\"latency_ms\":{\"count\":%lu,\"p50\":%.4f,\"p90\":%.4f,\"p99\":%.4f,\"p999\":%.4f,\"max\":%.4f}",
-               measure->latencies, percentile_ms(measure, 0.5), percentile_ms(measure, 0.9),
-               percentile_ms(measure, 0.99), percentile_ms(measure, 0.999), measure->slowest / 1e6);
+               measure->latencies, measure_percentile_ms(measure, 0.5), measure_percentile_ms(measure, 0.9),
+               measure_percentile_ms(measure, 0.99), measure_percentile_ms(measure, 0.999), measure->slowest / 1e6);
     printf(",\"first_error\":\"%s\"}\n", measure->first_error);
     fflush(stdout);
 }

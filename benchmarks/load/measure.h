@@ -24,6 +24,8 @@ uint64_t own_cpu_ns(void); /* user and system time of this process */
 
 void measure_begin(struct measure *measure);
 void measure_latency(struct measure *measure, uint64_t nanoseconds);
+/* The latency below which a share of them lies, in milliseconds. */
+double measure_percentile_ms(const struct measure *measure, double share);
 void measure_error(struct measure *measure, const char *text, size_t length);
 
 /* One line of JSON on standard output. */

@@ -15,7 +15,7 @@ from benchmarks.processes import ROOT, Process
 
 SECRET = "only-for-benchmarks-0123456789abcdef"
 API_KEY = "only-for-benchmarks"
-USERS = 8000
+USERS = 10_000
 SUBPROTOCOL = "penstock.v1.json"
 
 TOML = """
@@ -72,7 +72,13 @@ def penstock_door(port: int, tokens: Path, topic: str | None) -> Door:
 
 
 def start(
-    folder: Path, command: str, *, port: int | None = None, amqp_url: str | None = None, store_url: str | None = None
+    folder: Path,
+    command: str,
+    *,
+    port: int | None = None,
+    metrics_port: int | None = None,
+    amqp_url: str | None = None,
+    store_url: str | None = None,
 ) -> Process:
     """Start `penstock COMMAND` in `folder`, where its `penstock.toml` lies."""
     (folder / "penstock.toml").write_text(TOML)
@@ -82,6 +88,8 @@ def start(
         env["PENSTOCK_AMQP_URL"] = amqp_url
     if store_url is not None:
         env["PENSTOCK_STORE_URL"] = store_url
+    if metrics_port is not None:
+        env["PENSTOCK_METRICS_PORT"] = str(metrics_port)
     argv = [sys.executable, "-m", "penstock", command]
     if port is not None:
         argv += ["--port", str(port)]

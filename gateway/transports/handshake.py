@@ -1,4 +1,8 @@
-"""The opening handshake of a WebSocket (RFC 6455, section 4.2), decided in one go."""
+"""The opening handshake of a WebSocket (RFC 6455, section 4.2), decided in one go.
+
+The library reads and judges each request. Only what is refused gets one of its protocol objects, for the response: with
+one for each client, a handshake cost twice as much, and a crowd that comes back is mostly handshakes.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,10 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from websockets.datastructures import Headers
-from websockets.exceptions import NegotiationError
+from websockets.exceptions import InvalidHandshake, NegotiationError
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
+from websockets.streams import StreamReader
 from websockets.typing import Subprotocol
 
 from gateway.codecs import BY_SUBPROTOCOL, DIALECTS, Dialect
@@ -18,6 +23,10 @@ from gateway.codecs import BY_SUBPROTOCOL, DIALECTS, Dialect
 PATH = "/ws"
 END_OF_HEAD = b"\r\n\r\n"
 MALFORMED = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+ACCEPTED = SWITCHING + b"Sec-WebSocket-Accept: %b\r\n\r\n"
+ACCEPTED_SUBPROTOCOL = SWITCHING + b"Sec-WebSocket-Accept: %b\r\nSec-WebSocket-Protocol: %b\r\n\r\n"
 
 _quiet = logging.getLogger("gateway.websockets")
 _OURS = [Subprotocol(dialect.subprotocol) for dialect in DIALECTS]
@@ -41,18 +50,17 @@ class Handshake:
     """
 
     def __init__(self, head: bytes) -> None:
-        self._protocol = ServerProtocol(subprotocols=_OURS, select_subprotocol=_select, max_size=None, logger=_quiet)
         end = head.find(END_OF_HEAD) + len(END_OF_HEAD)
         self._head, self.early = head[:end], head[end:]
         self._request: Request | None = None
+        self._refusing: ServerProtocol | None = None
 
     def request(self) -> Upgrade | None:
         """Return what is asked for, or None where `refuse` or `answer` has the reply to something else."""
-        self._protocol.receive_data(self._head)
-        events = self._protocol.events_received()
-        if not events or not isinstance(events[0], Request):
+        self._request = _read(self._head)
+        if self._request is None:
+            self._protocol.receive_data(self._head)
             return None
-        self._request = events[0]
         headers = self._request.headers
         return Upgrade(
             origin=_one(headers, "Origin"),
@@ -69,12 +77,14 @@ class Handshake:
     def accept(self) -> tuple[bytes, Dialect | None]:
         """Return the response, and the dialect to speak; None where the library refused the request."""
         assert self._request is not None, "request() comes first"
-        response = self._protocol.accept(self._request)
-        self._protocol.send_response(response)
-        if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+        try:
+            key, _, chosen = _judge.process_request(self._request)
+        except InvalidHandshake:
+            self._protocol.send_response(self._protocol.accept(self._request))
             return self._bytes(), None
-        chosen = self._protocol.subprotocol
-        return self._bytes(), DIALECTS[0] if chosen is None else BY_SUBPROTOCOL[chosen]
+        if chosen is None:
+            return ACCEPTED % key.encode(), DIALECTS[0]
+        return ACCEPTED_SUBPROTOCOL % (key.encode(), chosen.encode()), BY_SUBPROTOCOL[chosen]
 
     def refuse(self, status: HTTPStatus, reason: str, retry_after: int | None = None) -> bytes:
         """Return a response that says no; `retry_after` is seconds."""
@@ -88,6 +98,12 @@ class Handshake:
         """Return the answer to what was no request: the library's own, where it has one."""
         return self._bytes() or MALFORMED
 
+    @property
+    def _protocol(self) -> ServerProtocol:
+        if self._refusing is None:
+            self._refusing = _new_protocol()
+        return self._refusing
+
     def _bytes(self) -> bytes:
         return b"".join(self._protocol.data_to_send())
 
@@ -100,6 +116,28 @@ def _select(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | 
         if subprotocol in BY_SUBPROTOCOL:
             return subprotocol
     raise NegotiationError(f"none of the subprotocols is spoken here; offer one of {', '.join(_OURS)}")
+
+
+def _new_protocol() -> ServerProtocol:
+    return ServerProtocol(subprotocols=_OURS, select_subprotocol=_select, max_size=None, logger=_quiet)
+
+
+_judge = _new_protocol()
+"""Judges every request; what it notes of one is overwritten by the next, and never read."""
+
+
+def _read(head: bytes) -> Request | None:
+    """Return the request in `head`, None where there is none that the library can read."""
+    reader = StreamReader()
+    reader.feed_data(head)
+    try:
+        next(Request.parse(reader.read_line))
+    except StopIteration as read:
+        request: Request = read.value
+        return request
+    except Exception:  # whatever it is, the library's protocol meets it too, and has the answer
+        return None
+    return None
 
 
 def _one(headers: Headers, name: str) -> str | None:

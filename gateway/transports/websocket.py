@@ -61,6 +61,10 @@ class FrameProtocol(ServerProtocol):
         """Take messages of so many bytes from now on."""
         self.max_message_size = max_bytes
 
+    def forget(self) -> None:
+        """Let go of itself, which its parser holds: nothing of a connection that is gone waits for the collector."""
+        self.parser.close()
+
     def fail(self, code: int, reason: str = "") -> None:
         """Close with our own codes; only the network's failure (1006) stays what it is."""
         super().fail(_TRANSLATED.get(code, code), reason)
@@ -187,6 +191,7 @@ class Connection(asyncio.Protocol):
         self._closing = True
         self._outbox.clear()
         self._when_written = None
+        self._protocol.forget()
         self._events.lost(self)
 
     def pause_writing(self) -> None:

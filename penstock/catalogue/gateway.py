@@ -57,8 +57,10 @@ GATEWAY: Catalogue = {
 
 PORT: Catalogue = {
     "heads_waiting": gauge("Connections whose request is not complete now."),
+    "lobby_waiting": gauge("Clients that wait to be let in now."),
     "http_connections": gauge("Connections that speak HTTP now."),
     "heads_timed_out": counter("Connections closed, since no whole request came in time."),
+    "lobby_gone": counter("Clients that went before they were let in."),
     "heads_evicted": counter("Connections closed without a whole request, since too many newer ones came."),
     "heads_refused": counter("Connections whose request was too large, or no HTTP at all."),
     "http_refused": counter("Requests turned away, since too many connections spoke HTTP: in all, or of an address."),

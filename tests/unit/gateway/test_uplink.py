@@ -80,7 +80,7 @@ class Rig:
         )
         self.sent = 0
 
-    def ask(self, count: int = 1, asker: Reader | None = None, key: str = "a") -> None:
+    def ask(self, count: int = 1, asker: Reader | None = None, key: str | None = "a") -> None:
         for _ in range(count):
             self.sent += 1
             self.uplink.ask(publish(self.sent, key=key), asker)
@@ -93,7 +93,7 @@ class Rig:
         await turn()
 
 
-def publish(number: int, payload: bytes = b"1", grant: bytes | None = b"g", key: str = "a") -> Ask:
+def publish(number: int, payload: bytes = b"1", grant: bytes | None = b"g", key: str | None = "a") -> Ask:
     return Ask(key, PublishRequest(7, number, 0, "a", payload, Encoding.JSON), grant)
 
 
@@ -130,6 +130,22 @@ async def test_behind_a_full_window_requests_pile_up_and_go_together_in_their_or
     assert rig.bus.batches == [[1], [2]]
     await rig.confirm(0)
     assert rig.bus.batches == [[1], [2], [3, 4, 5]]
+
+
+async def test_what_may_go_by_any_partition_fills_one_batch_and_every_turn_takes_the_next_partition() -> None:
+    rig = Rig(high_water=1_000)
+    for _ in range(3):
+        rig.ask(5, key=None)
+        await turn()
+    assert rig.bus.batches == [[1, 2, 3, 4, 5], [6, 7, 8, 9, 10], [11, 12, 13, 14, 15]]
+    assert len({number for number, _ in rig.bus.published}) == 3
+
+
+async def test_what_is_too_much_for_one_batch_goes_by_the_next_partition() -> None:
+    rig = Rig(window=1, high_water=1_000)
+    rig.ask(MAX_ITEMS + 1, key=None)
+    await turn()
+    assert sorted(len(batch) for batch in rig.bus.batches) == [1, MAX_ITEMS], "though a window has room for one only"
 
 
 async def test_every_partition_has_a_window_of_its_own_and_a_key_has_one_partition() -> None:
