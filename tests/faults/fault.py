@@ -64,6 +64,8 @@ class Fault:
     """What is wrong here and not mended yet; then findings do not count as failures."""
     errors: bool = False
     """Whether programs may log errors."""
+    long: bool = False
+    """Whether it takes a minute or more, or very many clients; then it is run only where it is asked for."""
 
 
 FAULTS: dict[str, Fault] = {}
