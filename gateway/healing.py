@@ -132,6 +132,7 @@ class Healer:
 
     def place_of(self, topic: str) -> Place | None:
         """Return where `topic` stands here, None where nobody follows it: what is known of it may be long past."""
+        self._settle_beginning(topic)
         log = self.logs.of(topic)
         if log is None:
             return None
@@ -145,6 +146,7 @@ class Healer:
 
         Returns the place after which what `joining` holds begins.
         """
+        self._settle_beginning(topic)
         log = self.logs.of(topic)
         base = joining.base or place_before(joining, topic) or (head if log is None else Place(log.epoch, log.offset))
         if log is None:
@@ -199,6 +201,11 @@ class Healer:
         now = monotonic()
         self.logs.doubt(topics, now)
         self._arm(now)
+
+    def _settle_beginning(self, topic: str) -> None:
+        """Let the topic begin here with what has come of it: somebody relies on its place."""
+        if steps := self.logs.settle(topic, monotonic()):
+            self._deliver(topic, steps)
 
     def _deliver(self, topic: str, steps: Sequence[Step]) -> None:
         heard = True
@@ -285,6 +292,8 @@ class Healer:
     def _run(self) -> None:
         self._timer = None
         now = monotonic()
+        for topic, steps in self.logs.begun(now):
+            self._deliver(topic, steps)
         for topic, after in self.logs.due(now, ASKED_AT_ONCE):
             self._ask(Ask(topic, FetchRequest(SESSION, next(self._numbers), topic, after, MAX_ENTRIES)))
         if self.logs.due_at is not None:

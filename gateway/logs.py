@@ -55,7 +55,7 @@ class Wanted(NamedTuple):
 class TopicLog:
     """The place of one topic."""
 
-    __slots__ = ("due", "epoch", "former", "held", "offset", "seen", "window")
+    __slots__ = ("begins", "due", "epoch", "former", "held", "offset", "seen", "window")
 
     def __init__(self, epoch: str, offset: int) -> None:
         self.epoch = epoch
@@ -68,6 +68,8 @@ class TopicLog:
         self.held: dict[int, Entry] = {}
         self.due: float | None = None
         """When a router is to be asked; None where there is nothing to ask."""
+        self.begins = False
+        """Nothing was delivered yet: until `due`, what comes may come before what is held."""
         self.window: Window | None = None
 
     def move(self, entry: Entry) -> Entry:
@@ -119,10 +121,13 @@ class Logs:
         assert offset is not None
         log = self._logs.get(topic)
         if log is None:
-            self.begin(topic, epoch, offset)
-            return (entry,)
+            return self._begin_with(entry, now)
         if epoch != log.epoch:
             return self._take_of_another_epoch(log, entry, now)
+        if log.begins:
+            log.offset = min(log.offset, offset - 1)
+            self._hold(topic, log, entry, now)
+            return self.settle(topic, now) if log.offset == 0 else ()
         if offset == log.offset + 1:
             log.move(entry)
             return (entry,) if not log.held else [entry, *self._closed(topic, log)]
@@ -131,6 +136,20 @@ class Logs:
             return ()
         self._hold(topic, log, entry, now)
         return ()
+
+    def settle(self, topic: str, now: float) -> Sequence[Step]:
+        """Return what is to be delivered where a topic that was not followed begins now, with what has come of it."""
+        log = self._logs.get(topic)
+        if log is None or not log.begins:
+            return ()
+        log.begins, log.due = False, None
+        return self._closed(topic, log, now)
+
+    def begun(self, now: float) -> list[tuple[str, Sequence[Step]]]:
+        """Return what is to be delivered of the topics for whose beginning was waited long enough."""
+        logs = ((topic, self._logs.get(topic)) for topic in self._open)
+        ripe = [topic for topic, log in logs if log is not None and log.begins and (log.due or 0.0) <= now]
+        return [(topic, self.settle(topic, now)) for topic in ripe]
 
     def expect(self, topic: str, epoch: str, head: int, now: float) -> Sequence[Step]:
         """Return what follows from learning that the log of `topic`, which is followed, stands at `head`."""
@@ -151,7 +170,7 @@ class Logs:
         log = self._logs.get(topic)
         if log is None:
             return ()
-        steps: list[Step] = []
+        steps: list[Step] = list(self.settle(topic, now))
         if fetched.epoch != log.epoch:
             steps += self._change_epoch(topic, log, fetched.epoch)
         if fetched.first > log.offset + 1:
@@ -191,9 +210,19 @@ class Logs:
                 self.due_at = log.due
         return wanted
 
+    def _begin_with(self, entry: Entry, now: float) -> Sequence[Step]:
+        """Follow a topic whose log is older than our knowledge of it: what comes first need not be what is next."""
+        assert entry.offset is not None
+        log = self.begin(entry.topic, entry.epoch or "", entry.offset - 1)
+        if entry.offset == 1:
+            return (log.move(entry),)
+        log.begins = True
+        self._hold(entry.topic, log, entry, now)
+        return ()
+
     def _hold(self, topic: str, log: TopicLog, entry: Entry, now: float) -> None:
         assert entry.offset is not None
-        if not log.held and log.due is None:
+        if not log.held and log.due is None and not log.begins:
             self.holes += 1
         log.seen = max(log.seen, entry.offset)
         if len(log.held) < MAX_HELD:
@@ -203,6 +232,8 @@ class Logs:
 
     def _ask(self, topic: str, log: TopicLog, at: float) -> None:
         self._open[topic] = None
+        if log.begins and log.due is not None:
+            return
         if log.due is None or log.due > at:
             log.due = at
         if self.due_at is None or log.due < self.due_at:
@@ -227,7 +258,8 @@ class Logs:
             self.duplicates += 1
             self._ask(entry.topic, log, now + HOLE_PATIENCE)
             return ()
-        return [*self._change_epoch(entry.topic, log, entry.epoch or ""), *self.take(entry, now)]
+        steps = self.settle(entry.topic, now)
+        return [*steps, *self._change_epoch(entry.topic, log, entry.epoch or ""), *self.take(entry, now)]
 
     def _change_epoch(self, topic: str, log: TopicLog, epoch: str) -> list[Step]:
         log.former = tuple(each for each in (*log.former, log.epoch) if each != epoch)[-MAX_FORMER:]

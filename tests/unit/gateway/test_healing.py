@@ -138,13 +138,14 @@ async def test_a_topic_that_nobody_hears_is_not_followed(house: House) -> None:
     house.come(5)
     house.fanout.live.remove("a", listener)
     house.come(6)
-    assert len(house.healer.logs) == 0
+    await eventually(lambda: len(house.healer.logs) == 0)
 
 
 async def test_when_the_broker_is_back_routers_are_asked_about_every_log(house: House) -> None:
     house.listener("#")
     house.come(3, topic="a")
     house.come(7, topic="b")
+    await eventually(lambda: house.healer.logs.due_at is None)
     house.healer.bus_changed(BusState.READY, "")
     assert house.healer.logs.due_at is None, "it was not away"
     house.healer.bus_changed(BusState.AWAY, "")

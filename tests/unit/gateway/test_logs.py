@@ -40,10 +40,65 @@ def test_the_next_offset_is_delivered_and_a_lower_one_is_a_duplicate() -> None:
     assert logs.duplicates == 2
 
 
-def test_a_topic_that_was_not_followed_is_from_its_first_message_on() -> None:
+def begun(logs: Logs, now: float) -> list[object]:
+    return [step for _, steps in logs.begun(now) for step in seen(steps)]
+
+
+def test_a_topic_that_was_not_followed_begins_at_once_with_the_first_message_of_its_log() -> None:
     logs = Logs()
-    assert seen(logs.take(entry(7), NOW)) == [7]
-    assert seen(logs.take(entry(8), NOW)) == [8]
+    assert seen(logs.take(entry(1), NOW)) == [1]
+    assert seen(logs.take(entry(2), NOW)) == [2]
+
+
+def test_one_that_is_older_begins_with_the_first_that_comes_within_the_patience_for_a_hole() -> None:
+    logs = Logs()
+    assert seen(logs.take(entry(8), NOW)) == []
+    assert seen(logs.take(entry(7), NOW)) == []
+    assert seen(logs.take(entry(9), NOW)) == []
+    assert begun(logs, NOW) == []
+    assert begun(logs, LATER) == [7, 8, 9]
+    assert seen(logs.take(entry(10), LATER)) == [10]
+    assert (logs.holes, logs.duplicates, logs.due(LATER, 10)) == (0, 0, []), "nothing is missing and nobody is asked"
+
+
+def test_the_first_messages_of_a_log_are_not_taken_for_doubles_of_those_that_overtook_them() -> None:
+    logs = Logs()
+    assert seen(logs.take(entry(3), NOW)) == []
+    assert seen(logs.take(entry(2), NOW)) == []
+    assert seen(logs.take(entry(1), NOW)) == [1, 2, 3]
+    assert begun(logs, LATER) == []
+
+
+def test_a_hole_behind_the_first_message_that_was_heard_is_asked_for() -> None:
+    logs = Logs()
+    logs.take(entry(9), NOW)
+    logs.take(entry(7), NOW)
+    assert begun(logs, LATER) == [7]
+    assert logs.due(LATER, 10) == [Wanted("a", 7)]
+
+
+def test_a_topic_begins_at_once_where_somebody_relies_on_its_place() -> None:
+    logs = Logs()
+    logs.take(entry(8), NOW)
+    assert seen(logs.settle("a", NOW)) == [8]
+    assert seen(logs.settle("a", NOW)) == []
+    assert seen(logs.take(entry(7), NOW)) == []
+    assert logs.duplicates == 1
+
+
+def test_doubt_does_not_make_a_topic_begin_earlier() -> None:
+    logs = Logs()
+    logs.take(entry(8), NOW)
+    logs.doubt(["a"], NOW)
+    assert begun(logs, NOW) == []
+    assert logs.due(NOW, 10) == []
+    assert begun(logs, LATER) == [8]
+
+
+def test_what_was_heard_first_is_delivered_though_another_epoch_comes_at_once() -> None:
+    logs = Logs()
+    logs.take(entry(8), NOW)
+    assert seen(logs.take(entry(1, epoch="f"), NOW)) == [8, (EPOCH_CHANGED, "f", 1), 1]
 
 
 def test_what_comes_early_waits_for_what_is_missing() -> None:
