@@ -29,6 +29,8 @@ NARROW = 4_096
 """Bytes of the receive buffer of those who will not read."""
 MAX_WRONG = 20
 """Findings that are told, at most."""
+DEGRADED = 4004
+"""Who could not be let in just now is closed with it."""
 BACKOFF = 0.3
 MAX_BACKOFF = 4.0
 """Seconds: a client comes back after a time by chance up to the first, doubled each time up to the second."""
@@ -129,21 +131,21 @@ class Member(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self._crowd = crowd
         self._buffer = bytearray()
-        self._upgraded = False
+        self._upgraded = self._gave_up = False
         self._code = 1006
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Shake hands."""
         self.transport = cast(asyncio.Transport, transport)
         self._buffer.clear()
-        self._upgraded, self._code = False, 1006
+        self._upgraded, self._gave_up, self._code = False, False, 1006
         self.heard_at = self._crowd.now()
         self.transport.write(HANDSHAKE)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Come back."""
         self.transport, self.subscribed = None, False
-        if self._upgraded:
+        if self._upgraded and not self._gave_up:
             self._crowd.state.farewells.setdefault(self.number, []).append(self._code)
         self._crowd.come_back(self)
 
@@ -191,6 +193,7 @@ class Member(asyncio.Protocol):
     def _take(self, opcode: int, payload: bytes) -> None:
         if opcode == 8:
             self._code = int.from_bytes(payload[:2], "big")
+            self._gave_up = not self.subscribed and self._code == DEGRADED
             if self.transport is not None:
                 self.transport.close()
             return
@@ -215,6 +218,7 @@ class Member(asyncio.Protocol):
                 if frame.id == 2:
                     asyncio.get_running_loop().call_later(self._crowd.pause(1), self._subscribe)
                 elif self.transport is not None:
+                    self._gave_up = True  # it was told to come again; that is no connection that somebody lost
                     self.transport.abort()
 
     def _note(self, frame: Frame) -> None:

@@ -7,6 +7,7 @@ import time
 
 from tests.faults.fault import Scene, fault
 from tests.faults.injections.clients import publish_all
+from tests.faults.injections.moments import news
 from tests.faults.injections.network import CLIENT_LEG, client_legs, cut_clients_until
 from tests.faults.ledger import Place
 from tests.faults.verdict import Check
@@ -15,6 +16,8 @@ from tests.support.back_end import emit
 CUTS = 500
 CUT_WITHIN = 300.0
 """Seconds; ten a second are usual."""
+CUT_AFTER = 60_000
+"""Bytes, at most: in the long run clients must get more than is published, or fall behind until they are told gaps."""
 
 LATER = 60.0
 """Seconds after which a key is used again; it counts for 300."""
@@ -24,10 +27,15 @@ LATER = 60.0
     "F10c",
     "connections of clients are reset after a random number of bytes, 500 times",
     layout=CLIENT_LEG,
+    recover_within=40.0,
+    gaps=True,  # of `penstock_client`: who is cut off so often waits up to 20 s, and misses more than is replayed
     long=True,
 )
 async def cut_clients_500_times(scene: Scene) -> None:
-    await cut_clients_until(scene, CUTS, CUT_WITHIN)
+    await cut_clients_until(scene, CUTS, CUT_WITHIN, CUT_AFTER)
+    await news(scene, 40.0)
+    told = {name for name, _ in scene.holes() if not name.startswith("library-")}
+    scene.expect(not told, Check.GAP, f"these came back soon enough, and were told of holes: {told}")
     scene.note(f"{sum(leg.cuts for leg in client_legs(scene))} connections were cut")
 
 

@@ -49,10 +49,10 @@ async def cut_clients(scene: Scene) -> None:
     scene.note(f"{sum(leg.cuts for leg in client_legs(scene))} connections were cut")
 
 
-async def cut_clients_until(scene: Scene, cuts: int, within: float) -> None:
-    """Cut clients off, wherever in a frame that is, until it has been done so many times."""
+async def cut_clients_until(scene: Scene, cuts: int, within: float, most: int = 12_000) -> None:
+    """Cut clients off after 200 to `most` bytes, wherever in a frame that is, until it has been done so many times."""
     for leg in client_legs(scene):
-        leg.cut_after = (200, 12_000)
+        leg.cut_after = (200, most)
         leg.reset()
     await scene.load.until(lambda: sum(leg.cuts for leg in client_legs(scene)) >= cuts, within)
     for leg in client_legs(scene):
