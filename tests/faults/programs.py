@@ -100,10 +100,10 @@ class Program:
         status = Path(f"/proc/{self.pid}/statm").read_text()
         return int(status.split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
-    def cpu(self) -> float:
-        """Return the seconds of a core that it has used."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    def turns(self) -> tuple[float, float]:
+        """Return for how many seconds its main thread has had a core, and for how many it has waited for one."""
+        had, waited, _ = Path(f"/proc/{self.pid}/schedstat").read_text().split()
+        return int(had) / 1e9, int(waited) / 1e9
 
     def descriptors(self) -> int:
         """Return how many files and sockets it has open."""
