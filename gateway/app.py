@@ -202,7 +202,10 @@ class Gateway:
         self._reception.expire(session, request)
 
     def _tick(self, numbers: list[int], lag: float) -> None:
-        self._reception.tick(numbers, lag)
+        if lag:
+            self.counters.stalls += 1
+            self.counters.stalled_seconds += lag
+        self._reception.tick(numbers)
 
 
 def _session_limits(settings: GatewaySettings) -> SessionLimits:

@@ -71,6 +71,9 @@ class Counters:
     conflated: int = 0
     slow_closed: int = 0
     flushes: int = 0
+    stalls: int = 0
+    """Times the event loop stood still for more than `wheel.STALL` seconds; nobody is held for silent because of it."""
+    stalled_seconds: float = 0.0
     kicked: int = 0
     degradations: int = 0
     bindings_refused: int = 0

@@ -135,7 +135,7 @@ class Reception:
         if connection is not None:
             self._tell(connection, connection.session.expire, request)
 
-    def tick(self, numbers: list[int], lag: float) -> None:
+    def tick(self, numbers: list[int]) -> None:
         """Tell sessions that their time has come."""
         now = monotonic()
         for number in numbers:

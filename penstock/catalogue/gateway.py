@@ -40,6 +40,8 @@ GATEWAY: Catalogue = {
     "conflated": counter("Deliveries replaced by a newer one for slow clients (slow = latest)."),
     "slow_closed": counter("Connections closed with 4002: they read too slowly (slow = disconnect)."),
     "flushes": counter("Writes to sockets."),
+    "stalls": counter("Times the event loop stood still for more than 1 s. Is there enough CPU?"),
+    "stalled_seconds": counter("Seconds for which it did, in all."),
     "kicked": counter("Sessions ended by penstock.control (4103)."),
     "healed": counter("Messages that the bus lost, doubled or overtook, put right out of their logs."),
     "gaps": counter("Times subscribers were told that messages were missed.", by="cause"),

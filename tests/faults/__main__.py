@@ -23,13 +23,15 @@ def main() -> int:
     """Run what was asked for; 1 when anything new was found, 2 when nothing can be run."""
     options = _options()
     if options.list:
-        print("\n".join(f"{fault.key:5} {fault.what}" for fault in FAULTS.values()))
+        print("\n".join(f"{each.key:5} {each.what}{' (long)' if each.long else ''}" for each in FAULTS.values()))
         return 0
     unknown = [key for key in options.only if key not in FAULTS]
     if unknown:
         print(f"no such fault: {', '.join(unknown)}; --list tells which there are", file=sys.stderr)
         return 2
-    chosen = options.only or list(FAULTS)
+    chosen = options.only or [key for key, fault in FAULTS.items() if options.long or not fault.long]
+    if not options.only and (left := [key for key in FAULTS if key not in chosen]):
+        print(f"without the long ones, which --long adds: {', '.join(left)}")
     first = options.seed if options.seed is not None else random.SystemRandom().randrange(1, 1_000_000)
     seeds = range(first, first + options.seeds)
     began = time.monotonic()
@@ -79,6 +81,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="seeds for each fault (default 1)")
     parser.add_argument("--seed", type=int, metavar="S", help="the first seed (default: by chance; it is printed)")
     parser.add_argument("--only", default="", metavar="F01,F07", help="these faults only")
+    parser.add_argument("--long", action="store_true", help="the long ones, too; --only runs them without it")
     parser.add_argument("--parallel", type=int, default=1, metavar="N", help="so many trials at a time (default 1)")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the programs' logs there")
     parser.add_argument("--list", action="store_true", help="list the faults")

@@ -34,6 +34,15 @@ class Scene:
         if not truth:
             self.wrong.append((check, otherwise))
 
+    def holes(self) -> set[tuple[str, str]]:
+        """Return who was told of holes, with their causes."""
+        return {
+            (name, hole.cause)
+            for name, accounts in self.load.ledger.accounts.items()
+            for account in accounts.values()
+            for hole in account.announced
+        }
+
     def note(self, words: str) -> None:
         """Add to what the report says of this run."""
         self.notes.append(words)
@@ -62,6 +71,8 @@ class Fault:
     """What is wrong here and not mended yet; then findings do not count as failures."""
     errors: bool = False
     """Whether programs may log errors."""
+    long: bool = False
+    """Whether it takes a minute or more, or very many clients; then it is run only where it is asked for."""
 
 
 FAULTS: dict[str, Fault] = {}

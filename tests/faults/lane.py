@@ -72,7 +72,7 @@ class Lane:
             report = Report.broken(fault, job.seed, failure, time.monotonic() - began)
         if not report.passed:
             self.dispose()  # who knows what they are like now
-        tell(report.verdict)
+        tell("; ".join([report.verdict, *report.notes]))
         if not report.passed:
             print(report.details(), flush=True)
         return report

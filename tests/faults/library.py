@@ -8,6 +8,7 @@ import time
 from penstock_client import Client, Gap, Message, Settings, Subscription
 
 from tests.faults.ledger import Ledger, Place
+from tests.faults.subscribers import UNRECOVERED
 
 BUFFER = 20_000
 
@@ -25,6 +26,8 @@ class LibrarySubscriber:
         self.url = url
         self.drained = 0
         self.goodbyes: list[int] = []
+        self._unsure: set[str] = set()
+        """Topics of which it may have missed something: it was told that of its pattern as a whole."""
         self._ledger = ledger
         self._pattern = pattern
         # A gateway that is frozen accepts connections and says nothing: do not wait for it as long as for a slow one.
@@ -55,10 +58,17 @@ class LibrarySubscriber:
                 self._note(item)
 
     def _note(self, item: Message | Gap) -> None:
+        if isinstance(item, Gap) and item.topic == self._pattern:
+            self._unsure.update(self.topics)
+            return
         assert item.epoch is not None, f"without a place: {item}"
         assert item.offset is not None, f"without a place: {item}"
-        place = Place(item.epoch, item.offset)
+        place, last = Place(item.epoch, item.offset), self._ledger.account(self.name, item.topic).last
         if isinstance(item, Gap):
             self._ledger.announce(self.name, item.topic, place, item.cause)
         else:
+            skips = last is not None and (place.epoch != last.epoch or place.offset > last.offset + 1)
+            if item.topic in self._unsure and skips:
+                self._ledger.announce(self.name, item.topic, place, UNRECOVERED)
             self._ledger.arrive(self.name, item.topic, place, item.data["id"], time.monotonic())
+        self._unsure.discard(item.topic)

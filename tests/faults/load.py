@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from tests.faults.ledger import Ledger
@@ -24,6 +24,14 @@ INTERVAL = 0.02
 
 RESOLVED_WITHIN = 30.0
 """Seconds after the load's end in which publishers learn what became of their last messages."""
+
+
+DAY, HOUR = 86_400, 3_600
+
+
+def bearer(user: str, **rights: Sequence[str]) -> str:
+    """Return a token that is neither so new nor so old that a clock which is an hour wrong takes it for invalid."""
+    return token(user, ttl=DAY, iat=int(time.time()) - 2 * HOUR, **rights)
 
 
 @dataclass
@@ -53,7 +61,7 @@ class Load:
                 name,
                 self.ledger,
                 self.rig.front_url,
-                token(name, publish=()),
+                bearer(name, publish=()),
                 self.topics,
                 pattern=pattern,
                 codec=codec,
@@ -67,7 +75,7 @@ class Load:
             name,
             self.ledger,
             self.urls,
-            token(name, publish=()),
+            bearer(name, publish=()),
             topics or self.topics,
             seed=self.rig.seed,
             pattern=pattern,
@@ -83,7 +91,7 @@ class Load:
         for number in range(2):
             name = f"client-{number}"
             client = SocketPublisher(
-                name, self.ledger, self.urls, token(name), self.topics, seed=rig.seed, interval=8 * INTERVAL
+                name, self.ledger, self.urls, bearer(name), self.topics, seed=rig.seed, interval=8 * INTERVAL
             )
             self.clients.append(client)
             self.publishing.append(asyncio.create_task(client.run(), name=name))

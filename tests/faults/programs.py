@@ -100,6 +100,11 @@ class Program:
         status = Path(f"/proc/{self.pid}/statm").read_text()
         return int(status.split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
+    def turns(self) -> tuple[float, float]:
+        """Return for how many seconds its main thread has had a core, and for how many it has waited for one."""
+        had, waited, _ = Path(f"/proc/{self.pid}/schedstat").read_text().split()
+        return int(had) / 1e9, int(waited) / 1e9
+
     def descriptors(self) -> int:
         """Return how many files and sockets it has open."""
         return len(os.listdir(f"/proc/{self.pid}/fd"))

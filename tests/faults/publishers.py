@@ -150,7 +150,17 @@ class SocketPublisher:
 class BackEnd:
     """A back end that knows pika and nothing of Penstock, in a thread of its own: confirms, and message ids."""
 
-    def __init__(self, name: str, ledger: Ledger, url: str, topics: list[str], *, seed: int, interval: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        ledger: Ledger,
+        url: str,
+        topics: list[str],
+        *,
+        seed: int,
+        interval: float,
+        filling: int = 0,
+    ) -> None:
         self.name = name
         self.nacks = 0
         self.blocked = 0
@@ -160,6 +170,7 @@ class BackEnd:
         self._topics = topics
         self._chance = random.Random(f"{name} {seed}")
         self._interval = interval
+        self._filling = "x" * filling
         self._stopping = threading.Event()
         self._giving_up = threading.Event()
         self._thread = threading.Thread(target=self._live, name=name, daemon=True)
@@ -217,7 +228,7 @@ class BackEnd:
 
     def _publish(self, channel: Any, id: str, topic: str) -> bool:
         self._ledger.attempt(id, self.name, topic, time.monotonic())
-        body = json.dumps({"id": id}).encode()
+        body = json.dumps({"id": id, "filling": self._filling} if self._filling else {"id": id}).encode()
         try:
             channel.basic_publish(EVENTS, topic, body, pika.BasicProperties(message_id=id), mandatory=True)
         except NackError:

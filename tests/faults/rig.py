@@ -6,17 +6,19 @@ import asyncio
 import contextlib
 import json
 import os
+import resource
 import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from signal import SIGCONT, SIGTERM
-from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from tests.faults.programs import ROOT, Program
 from tests.support.broker import Broker, OwnBroker, Vhost
+from tests.support.errors import Missing
 from tests.support.eventually import eventually
+from tests.support.faketime import Clock
 from tests.support.fault_proxy import FaultProxy
 from tests.support.penstock import SECRET
 from tests.support.ports import different_ports
@@ -61,6 +63,10 @@ class Layout:
     routers: int = 2
     legs: frozenset[str] = frozenset()
     settings: dict[str, str] = field(default_factory=dict)
+    descriptors: int = 0
+    """So many a process must be allowed to have."""
+    clocks: bool = False
+    """Whether each process has a time of day of its own."""
     router: str = "penstock"
     """The module that routers are run from."""
 
@@ -92,6 +98,8 @@ class Rig:
     routers: list[Program] = field(default_factory=list)
     proxies: dict[str, FaultProxy] = field(default_factory=dict)
     """Those of the legs; each gateway has a client leg of its own, by its name."""
+    clocks: dict[str, Clock] = field(default_factory=dict)
+    """Those of the programs by name, where the layout has clocks."""
     doors: dict[str, int] = field(default_factory=dict)
     """The port at which clients find each gateway."""
     exits: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
@@ -115,6 +123,7 @@ class Rig:
 
     async def start(self) -> None:
         """Start everything, and return when it serves."""
+        _allow_descriptors(self.layout.descriptors)
         amqp, store = urlsplit(self.places.vhost.amqp_url), urlsplit(self.places.store_url)
         for leg, url in ((GATEWAY, amqp), (ROUTER, amqp), (STORE, store)):
             if leg in self.layout.legs:
@@ -129,16 +138,18 @@ class Rig:
     def add_router(self, number: int) -> Program:
         """Start one more router."""
         [port] = different_ports(1)
-        environment = self._environment(ROUTER) | {"PENSTOCK_METRICS_PORT": str(port)}
-        router = Program(f"router-{number}", ["router"], port, self.folder, environment, self.layout.router)
+        name = f"router-{number}"
+        environment = self._environment(ROUTER) | self._clock(name) | {"PENSTOCK_METRICS_PORT": str(port)}
+        router = Program(name, ["router"], port, self.folder, environment, self.layout.router)
         router.start()
         self.routers.append(router)
         return router
 
     async def _add_gateway(self, number: int) -> None:
         [port] = different_ports(1)
-        environment = self._environment(GATEWAY) | {"PENSTOCK_PORT": str(port)}
-        gateway = Program(f"gateway-{number}", ["gateway"], port, self.folder, environment)
+        name = f"gateway-{number}"
+        environment = self._environment(GATEWAY) | self._clock(name) | {"PENSTOCK_PORT": str(port)}
+        gateway = Program(name, ["gateway"], port, self.folder, environment)
         gateway.start()
         self.gateways.append(gateway)
         self.doors[gateway.name] = port
@@ -194,12 +205,27 @@ class Rig:
             **self.layout.settings,
         }
 
+    def _clock(self, name: str) -> dict[str, str]:
+        if not self.layout.clocks:
+            return {}
+        clock = self.clocks[name] = Clock(self.folder / f"{name}.clock")
+        return clock.environment()
+
     def _through(self, leg: str, url: str) -> str:
         if leg not in self.proxies:
             return url
         parts = urlsplit(url)
         user, at, _ = parts.netloc.rpartition("@")
         return urlunsplit(parts._replace(netloc=f"{user}{at}127.0.0.1:{self.proxies[leg].port}"))
+
+
+def _allow_descriptors(count: int) -> None:
+    """Raise our own limit, which the programs inherit; `Missing` where it cannot be raised so far."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < count:
+        raise Missing(f"this fault needs {count} file descriptors for a process, and {hard} are allowed: ulimit -Hn")
+    if soft != resource.RLIM_INFINITY and soft < count:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
 
 
 @contextlib.asynccontextmanager
@@ -212,13 +238,3 @@ async def running(places: Places, layout: Layout, folder: Path, seed: int) -> As
             yield rig
         finally:
             rig.kill()
-
-
-def parts_left(vhost: Vhost) -> dict[str, Any]:
-    """Return what the broker holds of us, without what is in it."""
-    queues = [row["name"] for row in vhost.queues()]
-    return {
-        "gateways' queues": sum(name.startswith(GATEWAYS_QUEUES) for name in queues),
-        "queues": len(queues),
-        "exchanges": len(vhost.exchanges()),
-    }

@@ -29,6 +29,9 @@ TICK = 0.2
 COME_BACK = (0.02, 0.4)
 """Seconds, by chance, before the next attempt."""
 
+UNRECOVERED = "unrecovered"
+"""The cause of a hole of which there was no `gap`: the pattern as a whole was resumed with `recovered: false`."""
+
 COME_AGAIN = frozenset({"rate_limited", "overloaded", "unavailable", "timeout"})
 
 CODECS = {"penstock.v1.json": msgspec.json, "penstock.v1.msgpack": msgspec.msgpack}
@@ -127,6 +130,8 @@ class Subscriber:
         self._protocol = protocol
         self._chance = random.Random(f"{name} {seed}")
         self._places: dict[str, Place] = {}
+        self._unsure: set[str] = set()
+        """Topics of which it may have missed something: it was told that of its pattern as a whole."""
         self._last_at = int(time.time() * 1000)
         self._drop: asyncio.Task[None] | None = None
         self._stopping = False
@@ -187,6 +192,7 @@ class Subscriber:
                         place = Place(frame["epoch"], frame["offset"])
                         self._ledger.announce(self.name, frame["topic"], place, frame["cause"])
                         self._places[frame["topic"]] = Place(place.epoch, place.offset - 1)
+                        self._unsure.discard(frame["topic"])
                     case "subscribed":
                         self.subscribed.add(frame["topic"])
                         asked.pop(frame["id"], None)
@@ -214,6 +220,8 @@ class Subscriber:
         topic = frame["topic"]
         if not self._places:
             self._last_at = frame.get("at", self._last_at)
+        if self._pattern and frame.get("recovered") is False:
+            self._unsure.update(self._places)
         if self._pattern or topic in self._places or "offset" not in frame:
             return
         self._places[topic] = Place(frame["epoch"], frame["offset"])
@@ -224,6 +232,11 @@ class Subscriber:
         assert self._pattern is None or matches(self._pattern, topic)
         epoch = frame.get("epoch") or self._places[topic].epoch
         place = Place(epoch, frame["offset"])
+        if topic in self._unsure:
+            self._unsure.remove(topic)
+            last = self._places[topic]
+            if place.epoch != last.epoch or place.offset > last.offset + 1:
+                self._ledger.announce(self.name, topic, place, UNRECOVERED)
         self._ledger.arrive(self.name, topic, place, frame["data"]["id"], now)
         self._places[topic] = place
         self._last_at = frame["at"]

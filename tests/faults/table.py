@@ -6,7 +6,17 @@ from collections.abc import Iterable, Sequence
 
 from tests.faults.trial import Report
 
-HEAD = ("fault", "what was injected", "seeds", "verdict", "recovered within", "published", "repeated", "gaps told")
+HEAD = (
+    "fault",
+    "what was injected",
+    "seeds",
+    "verdict",
+    "recovered within",
+    "published",
+    "repeated",
+    "gaps told",
+    "most in a partition's / a gateway's queue",
+)
 
 Row = Sequence[str]
 
@@ -32,6 +42,7 @@ def _row(reports: Sequence[Report]) -> Row:
         str(sum(report.published for report in reports)),
         str(sum(report.repeated for report in reports)),
         str(sum(report.gaps for report in reports)),
+        " / ".join(str(max(report.deepest.get(kind, 0) for report in reports)) for kind in ("route", "gateway")),
     )
 
 

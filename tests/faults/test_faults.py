@@ -39,5 +39,6 @@ async def test_nothing_is_lost_doubled_disordered_or_left_behind_when(
     assert report.delivered > report.published, "there are several subscribers"
 
 
-def test_every_fault_of_the_short_run_is_in_the_table() -> None:
+def test_every_fault_of_the_short_run_is_in_the_table_and_none_of_them_is_long() -> None:
     assert set(EVERY_TIME) <= set(FAULTS)
+    assert not [key for key in EVERY_TIME if FAULTS[key].long]

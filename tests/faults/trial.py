@@ -11,24 +11,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from shared.bus.topology import DEAD
+from tests.faults import traces
 from tests.faults.fault import Fault, Scene
 from tests.faults.load import Load, loading
-from tests.faults.rig import GATEWAYS_QUEUES, Places, Rig, parts_left, running
+from tests.faults.rig import Places, Rig, running
+from tests.faults.room import Watch
 from tests.faults.verdict import Check, Findings, judge, missing
-from tests.support.eventually import eventually
 
 ALL_DELIVERED_WITHIN = 30.0
-LEFT_WITHIN = 20.0
-
-MAX_RESIDENT = 300 * 2**20
-"""Bytes of memory of one process; 60 to 90 MiB are usual."""
 
 MAX_LINES = 400
 """Log lines of one process in one trial: some seconds of trouble are no reason for more."""
-
-FEW_DESCRIPTORS = 12
-"""By so many the descriptors of a process may differ: connections to broker and store come and go."""
 
 
 @dataclass
@@ -45,6 +38,8 @@ class Report:
     gaps: int = 0
     recovered_in: float | None = None
     took: float = 0.0
+    deepest: dict[str, int] = field(default_factory=dict)
+    """Messages that were seen at most in one queue of each kind."""
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -89,29 +84,31 @@ async def attempt(
     found: Findings = defaultdict(list)
     tell("starting")
     async with running(places, fault.layout, folder, seed) as rig:
-        bare = await asyncio.to_thread(parts_left, places.vhost)
-        idle = {program.name: program.descriptors() for program in rig.programs}
+        bare = await traces.before(rig)
         async with loading(rig) as load:
             tell("breaking")
             scene = Scene(rig, load, random.Random(f"{fault.key} {seed}"))
-            watching = asyncio.create_task(_watch_memory(rig, found))
+            watch = Watch(rig, found)
+            watch.start()
             try:
                 await fault.inject(scene)
                 report.recovered_in = await _recover(scene, fault, found, tell)
                 await _finish(load, found, tell)
             finally:
-                watching.cancel()
+                await watch.stop()
         for check, words in scene.wrong:
             found[check].append(words)
         report.notes = scene.notes
         for check, several in judge(load.ledger, gaps=fault.gaps).items():
             found[check] += several
         tell("cleaning up")
-        await _nothing_is_left(rig, bare, idle, fault, found, report.notes)
+        await traces.nothing_is_left(rig, bare, _topics(load), found)
+        await _look_for_dead_letters(rig, fault, found, report.notes)
         _look_into_logs(rig, fault, found)
         for words in await asyncio.to_thread(rig.stop):
             found[Check.EXIT].append(words)
     _count(report, load)
+    report.deepest = watch.most
     report.findings = {check: words for check, words in found.items() if words}
     report.took = time.monotonic() - began
     return report
@@ -145,51 +142,12 @@ async def _finish(load: Load, found: Findings, tell: Callable[[str], None]) -> N
     await asyncio.sleep(0.3)  # for what may come twice
 
 
-async def _watch_memory(rig: Rig, found: Findings) -> None:
-    while True:
-        for program in rig.programs:
-            if program.is_running:
-                try:
-                    resident = program.resident()
-                except OSError:
-                    continue
-                if resident > MAX_RESIDENT and not found[Check.MEM]:
-                    found[Check.MEM].append(f"{program.name} has {resident >> 20} MiB")
-        await asyncio.sleep(0.5)
-
-
-async def _nothing_is_left(
-    rig: Rig, bare: dict[str, int], idle: dict[str, int], fault: Fault, found: Findings, notes: list[str]
-) -> None:
-    """Wait until clients' going has left no trace, on the broker or in a process."""
-    alive = [program for program in rig.programs if program.is_running]
-    gateways = sum(program in alive for program in rig.gateways)
-
-    async def broker_is_clean() -> bool:
-        now = await asyncio.to_thread(parts_left, rig.places.vhost)
-        assert now["gateways' queues"] == len(GATEWAYS_QUEUES) * gateways, now
-        assert now["exchanges"] == bare["exchanges"], now
-        return True
-
-    def processes_are_clean() -> bool:
-        for program in alive:
-            allowed = idle.get(program.name, 0) + FEW_DESCRIPTORS
-            assert program.name not in idle or program.descriptors() <= allowed, (
-                f"{program} has {program.descriptors()}"
-            )
-        return True
-
-    try:
-        await eventually(broker_is_clean, LEFT_WITHIN)
-        await eventually(processes_are_clean, LEFT_WITHIN)
-    except AssertionError as left:
-        found[Check.LEAK].append(" ".join(str(left).split()))
-    for queue in await asyncio.to_thread(rig.places.vhost.queues):
-        if queue["name"] == DEAD and (count := queue.get("messages")):
-            if fault.buried:
-                notes.append(f"{count} dead letters")
-            else:
-                found[Check.DEAD].append(f"{count} dead letters")
+async def _look_for_dead_letters(rig: Rig, fault: Fault, found: Findings, notes: list[str]) -> None:
+    if count := await traces.dead_letters(rig.places.vhost):
+        if fault.buried:
+            notes.append(f"{count} dead letters")
+        else:
+            found[Check.DEAD].append(f"{count} dead letters")
 
 
 def _look_into_logs(rig: Rig, fault: Fault, found: Findings) -> None:
@@ -201,6 +159,10 @@ def _look_into_logs(rig: Rig, fault: Fault, found: Findings) -> None:
             found[Check.LOG].append(f"{program.name} logged {len(bad)} errors, the first: {words}")
         if len(lines) > MAX_LINES:
             found[Check.LOG].append(f"{program.name} logged {len(lines)} lines")
+
+
+def _topics(load: Load) -> int:
+    return len({topic for each in load.subscribers for topic in each.wanted})
 
 
 def _count(report: Report, load: Load) -> None:

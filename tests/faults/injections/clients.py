@@ -10,13 +10,18 @@ from tests.faults.injections.moments import some_time
 from tests.faults.ledger import Place
 from tests.faults.rig import CLIENT, Layout
 from tests.faults.subscribers import Session, opened
+from tests.faults.traces import LINGER
 from tests.faults.verdict import Check
 from tests.support.penstock import token
 
 CROWD = 40
 
 
-@fault("F28", "all sockets are dropped at once, three times", layout=Layout(legs=frozenset({CLIENT})))
+@fault(
+    "F28",
+    "all sockets are dropped at once, three times",
+    layout=Layout(legs=frozenset({CLIENT}), settings={LINGER: "1"}),  # what lingers may not hide what stays
+)
 async def drop_all(scene: Scene) -> None:
     crowd = [scene.load.subscribe(f"crowd-{number}") for number in range(CROWD)]
     await scene.load.all_subscribed()
@@ -35,7 +40,7 @@ async def the_same_key_twice(scene: Scene) -> None:
     ledger, topics = scene.load.ledger, scene.load.topics
     ids = [f"twice:{topic}:{number}" for topic in topics for number in range(5)]
     for round_ in range(3):
-        answers = await asyncio.gather(*(_publish_all(url, ids) for url in urls))
+        answers = await asyncio.gather(*(publish_all(url, ids) for url in urls))
         for id in ids:
             places = {answer[id] for answer in answers}
             ledger.attempt(id, "twice", id.split(":")[1], time.monotonic())
@@ -46,7 +51,8 @@ async def the_same_key_twice(scene: Scene) -> None:
     scene.heal()
 
 
-async def _publish_all(url: str, ids: list[str]) -> dict[str, Place]:
+async def publish_all(url: str, ids: list[str]) -> dict[str, Place]:
+    """Publish through one gateway, each under its id and on the topic that is its second part; return the answers."""
     answers: dict[str, Place] = {}
     async with opened(url) as session:
         await _request(session, 1, type="connect", token=token("twice"))
@@ -88,5 +94,5 @@ async def away_too_long(scene: Scene) -> None:
 async def _publish_and_note(scene: Scene, ids: list[str]) -> None:
     for id in ids:
         scene.load.ledger.attempt(id, "long", id.split(":")[1], time.monotonic())
-    for id, place in (await _publish_all(next(iter(scene.rig.urls.values())), ids)).items():
+    for id, place in (await publish_all(next(iter(scene.rig.urls.values())), ids)).items():
         scene.load.ledger.ack(id, place)

@@ -45,15 +45,20 @@ async def kill_a_gateway_that_is_not_heard(scene: Scene) -> None:
 
 @fault("F10", "connections of clients are reset after a random number of bytes, again and again", layout=CLIENT_LEG)
 async def cut_clients(scene: Scene) -> None:
+    await cut_clients_until(scene, 60, 60.0)
+    scene.note(f"{sum(leg.cuts for leg in client_legs(scene))} connections were cut")
+
+
+async def cut_clients_until(scene: Scene, cuts: int, within: float, most: int = 12_000) -> None:
+    """Cut clients off after 200 to `most` bytes, wherever in a frame that is, until it has been done so many times."""
     for leg in client_legs(scene):
-        leg.cut_after = (200, 12_000)
+        leg.cut_after = (200, most)
         leg.reset()
-    await scene.load.until(lambda: sum(leg.cuts for leg in client_legs(scene)) >= 60, 60.0)
+    await scene.load.until(lambda: sum(leg.cuts for leg in client_legs(scene)) >= cuts, within)
     for leg in client_legs(scene):
         leg.clear()
         leg.reset()
     scene.heal()
-    scene.note(f"{sum(leg.cuts for leg in client_legs(scene))} connections were cut")
 
 
 @fault(

@@ -95,6 +95,8 @@ async def test_a_stall_of_the_gateway_costs_nobody_the_connection() -> None:
             await asyncio.gather(*[each.send({"type": "pong"}) for each in crowd])
         assert penstock.counters.connections == 40
         assert not any(task.done() for task in listening)
+        await eventually(lambda: penstock.counters.stalled_seconds > STALL)
+        assert 1 <= penstock.counters.stalls <= 2, "the second may have come before the first was told"
         for task in listening:
             task.cancel()
         await asyncio.gather(*listening, return_exceptions=True)
