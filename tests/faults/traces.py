@@ -22,6 +22,9 @@ FEW_DESCRIPTORS = 12
 LINGER = "PENSTOCK_GATEWAY__SLOT_LINGER"
 """A fault whose layout sets it below `LEFT_WITHIN` is asked for every slot's binding, too."""
 
+OWN_BINDINGS = 3
+"""Of each gateway, beside those of its slots."""
+
 ROLES = ("gateway", "router")
 CONNECTIONS, CHANNELS = 2, 4
 """Of each program, at most: one connection publishes, the other consumes and has a channel more for orders; a gateway
@@ -79,8 +82,8 @@ async def nothing_is_left(rig: Rig, traces: Traces, topics: int, found: Findings
 
     async def broker_is_clean() -> bool:
         now = await asyncio.to_thread(parts_of, vhost)
-        own = len(GATEWAYS_QUEUES)
-        expected: dict[str, Any] = traces.parts | {"gateways' queues": own * gateways, "gateways' bindings": 3 * gateways}
+        own = {"gateways' queues": len(GATEWAYS_QUEUES) * gateways, "gateways' bindings": OWN_BINDINGS * gateways}
+        expected: dict[str, Any] = traces.parts | own
         slots, _ = now.pop("slots"), expected.pop("slots")
         assert now == expected, f"{now}, and it should be {expected}"
         most = 0 if at_once else topics * gateways
