@@ -8,7 +8,7 @@ BIN   := .venv/bin
 RUN := .venv/.made-to-run
 DEV := .venv/.made-to-develop
 
-.PHONY: help up test faults lint bench lock env clean named-python
+.PHONY: help up test faults fuzz lint bench lock env clean named-python
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -42,6 +42,9 @@ lint: $(DEV) ## Check style (ruff), types (mypy --strict) and who may import who
 faults: export PENSTOCK_MAY_INSTALL := yes
 faults: $(DEV) ## Break everything around Penstock on purpose [ARGS='--seeds 5 --only F01,F07']
 	@$(BIN)/python -m tests.faults $(ARGS)
+
+fuzz: $(DEV) ## Give strangers' bytes to every decoder, for longer than the tests do [ARGS='--seconds 60 --only token']
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 bench: $(DEV) ## Measure, and print the table of benchmarks/README.md [ARGS='--help']
 	@$(BIN)/python -m benchmarks $(ARGS)
