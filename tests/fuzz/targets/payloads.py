@@ -79,17 +79,23 @@ def read_json(payload: bytes) -> None:
     except BadPayload:
         assert not _is_plain_json(payload), "what is plain JSON within the bounds is good"
         raise
-    assert _depth(stdlib.loads(payload, parse_constant=_refuse)) == json_depth(payload) <= MAX_DEPTH
+    assert _depth(_whole(payload)) == json_depth(payload) <= MAX_DEPTH
 
 
 def _is_plain_json(payload: bytes) -> bool:
     if b"\\u" in payload or len(payload) > MAX_BYTES:
         return False
     try:
-        value = stdlib.loads(payload.decode(), parse_constant=_refuse)
+        value = _whole(payload)
     except (ValueError, RecursionError):
         return False
     return _depth(value) <= MAX_DEPTH and "inf" not in repr(value)
+
+
+def _whole(payload: bytes) -> Any:
+    """Return all values in JSON, objects as lists: of a name that comes twice, a dict has only the last."""
+    text = payload.decode()
+    return stdlib.loads(text, parse_constant=_refuse, object_pairs_hook=lambda pairs: [value for _, value in pairs])
 
 
 def _refuse(name: str) -> float:
