@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -13,6 +15,10 @@ import uvloop
 from tests.conformance import verdicts
 from tests.conformance.echo import EchoServer
 from tests.conformance.suite import NoSuite, run
+from tests.support.node_ws import MODULES
+
+WS = "ws@8.23.0"
+"""The package of npm, installed into a folder that is thrown away."""
 
 SLOW_OR_UNSPOKEN = ("9", "12", "13")
 """Chapters whose cases end with no code of ours: they are not run a second time."""
@@ -31,6 +37,25 @@ async def conform(folder: Path) -> int:
     bad = verdicts.failed(plain) + verdicts.other_faults(ours)
     print(f"{len(bad)} failed; a page for each case is in {folder}")
     return 1 if bad else 0
+
+
+async def with_ws(folder: Path) -> int:
+    """Try a whole gateway with npm's `ws`, beside the libraries that `make test` tries it with; 1 where that is red."""
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        print(f"\n{WS} was not tried: it needs node and npm")
+        return 0
+    if await _ended(npm, "install", "--no-audit", "--no-fund", "--prefix", str(folder), WS):
+        print(f"\n{WS} was not tried: npm could not install it")
+        return 0
+    modules = {MODULES: str(folder / "node_modules")}
+    tests = ("-m", "pytest", "-q", "tests/integration/gateway/test_libraries.py")
+    return await _ended(sys.executable, *tests, **modules)
+
+
+async def _ended(*command: str, **environment: str) -> int:
+    process = await asyncio.create_subprocess_exec(*command, env=os.environ | environment)
+    return await process.wait()
 
 
 async def _against(folder: Path, *, plain_codes: bool, without: tuple[str, ...] = ()) -> list[verdicts.Outcome]:
@@ -52,7 +77,10 @@ def main() -> int:
     """Run it; 2 where nothing can be run."""
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(conform(Path(tempfile.mkdtemp(prefix="penstock-conformance-"))))
+            folder = Path(tempfile.mkdtemp(prefix="penstock-conformance-"))
+            found = runner.run(conform(folder))
+            with tempfile.TemporaryDirectory() as modules:
+                return runner.run(with_ws(Path(modules))) or found
     except NoSuite as nothing:
         print(nothing, file=sys.stderr)
         return 2

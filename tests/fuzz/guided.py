@@ -71,8 +71,8 @@ def _run(name: str, seconds: str, seed: str) -> None:
         spelled = ("".join(f"\\x{byte:02x}" for byte in word) for word in target.words if 0 < len(word) <= 60)
         words.write_text("".join(f'"{word}"\n' for word in spelled))
         options = {
-            "max_total_time": seconds, "seed": seed, "max_len": MAX_LENGTH, "dict": words, "print_final_stats": 1,
-            "rss_limit_mb": 0, "report_slow_units": 60,
+            "max_total_time": seconds, "seed": seed, "max_len": MAX_LENGTH, "print_final_stats": 1, "rss_limit_mb": 0,
+            "report_slow_units": 60, **({"dict": words} if target.words else {}),
         }  # fmt: skip
         atheris.Setup([sys.argv[0], *(f"-{name}={value}" for name, value in options.items()), str(corpus)], attack)
         atheris.Fuzz()

@@ -1,8 +1,9 @@
-"""Two libraries that people write clients with, behind one face: `websockets` and aiohttp."""
+"""Libraries that people write clients with, behind one face: `websockets`, aiohttp, and npm's `ws` if it is there."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
@@ -12,6 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from tests.support.client import WITHIN
+from tests.support.node_ws import MODULES, NodeWs
 
 
 class Library(Protocol):
@@ -131,6 +133,8 @@ class Aiohttp:
 
 Open = Callable[[str, str], Awaitable[Library]]
 LIBRARIES: dict[str, Open] = {"websockets": Websockets.open, "aiohttp": Aiohttp.open}
+if MODULES in os.environ:
+    LIBRARIES["ws"] = NodeWs.open
 
 
 async def soon(awaited: Awaitable[Any]) -> Any:
