@@ -6,6 +6,7 @@ import json as stdlib
 import types
 import typing
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import msgpack as reference  # type: ignore[import-untyped]
@@ -206,13 +207,16 @@ TARGETS = (
     Target(
         "frames-json-neighbours",
         read_json_one_by_one,
-        (CUT.join(JSON_FRAMES), rb'{"type":"publish","id":1,"topic":"a","data":"\ud83d\ude00"}' + CUT + b"{}"),
+        (
+            *map(CUT.join, pairwise(JSON_FRAMES)),
+            rb'{"type":"publish","id":1,"topic":"a","data":"\ud83d\ude00"}' + CUT + b"{}",
+        ),
         words=(*JSON_WORDS, CUT, rb"\ud83d", rb"\ude00", rb"\\"),
     ),
     Target(
         "frames-msgpack-neighbours",
         read_msgpack_one_by_one,
-        (CUT.join(MSGPACK_FRAMES),),
+        (*map(CUT.join, pairwise(MSGPACK_FRAMES)),),
         words=(*MSGPACK_WORDS, CUT),
     ),
     Target(
