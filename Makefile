@@ -8,11 +8,11 @@ BIN   := .venv/bin
 RUN := .venv/.made-to-run
 DEV := .venv/.made-to-develop
 
-.PHONY: help up test faults lint bench lock env clean named-python
+.PHONY: help up test faults fuzz conformance lint bench lock env clean named-python
 .DEFAULT_GOAL := help
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: $(RUN) ## Run Penstock here, all in one process [AMQP_URL=amqp://… STORE_URL=redis://… PORT=8000]
 	@exec $(BIN)/penstock up
@@ -42,6 +42,12 @@ lint: $(DEV) ## Check style (ruff), types (mypy --strict) and who may import who
 faults: export PENSTOCK_MAY_INSTALL := yes
 faults: $(DEV) ## Break everything around Penstock on purpose [ARGS='--seeds 5 --only F01,F07']
 	@$(BIN)/python -m tests.faults $(ARGS)
+
+fuzz: $(DEV) ## Give strangers' bytes to every decoder, for longer than the tests do [ARGS='--seconds 60 --only token']
+	@$(BIN)/python -m tests.fuzz $(ARGS)
+
+conformance: $(DEV) ## Run the Autobahn test suite against the gateway's WebSocket; it says what it needs
+	@$(BIN)/python -m tests.conformance
 
 bench: $(DEV) ## Measure, and print the table of benchmarks/README.md [ARGS='--help']
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -59,8 +59,9 @@ def out_of_place(frame: frames.AnyClientFrame, state: State) -> Send:
 def misnamed(frame: Early) -> Send | None:
     """Return the answer to a frame that names what can be no topic or pattern; None where nothing is wrong."""
     match frame:
-        case frames.Publish() | frames.History() if not is_topic(frame.topic):
-            return error(frame.id, ErrorCode.BAD_REQUEST, not_a_topic(frame.topic))
+        case frames.Publish() | frames.History() | frames.Presence() if not is_topic(frame.topic):
+            kind = str(frame.__struct_config__.tag)
+            return error(frame.id, ErrorCode.BAD_REQUEST, not_a_topic(frame.topic, kind))
         case frames.Subscribe() if not is_pattern(frame.topic):
             return error(frame.id, ErrorCode.BAD_REQUEST, f"not a topic or pattern: {frame.topic[:QUOTED]!r}")
         case frames.Subscribe() if frame.tail and has_wildcard(frame.topic):
@@ -84,10 +85,10 @@ def flooded(frame: frames.AnyClientFrame | None, rate: float, wait: float) -> li
     return [error(request, ErrorCode.RATE_LIMITED, reason, wait), Count("rate_limited")]
 
 
-def not_a_topic(text: str) -> str:
-    """Say why `text` cannot be published on."""
+def not_a_topic(text: str, kind: str) -> str:
+    """Say why a request of this kind cannot be about `text`."""
     if is_pattern(text) and has_wildcard(text):
-        return f"publish needs one topic, and {text} is a pattern"
+        return f"{kind} needs one topic, and {text} is a pattern"
     return f"not a topic: {text[:QUOTED]!r}"
 
 

@@ -75,8 +75,8 @@ class Reader:
     def many(self, payload: bytes, *, untouched: bytes = b"", otherwise: str = "") -> list[Incoming]:
         """Read an array of frames.
 
-        With `untouched`, which is as long, only frames that are the same in it are good; the others are refused with
-        the reason `otherwise`.
+        With `untouched`, which is as long, it is what the client wrote: frames that are well-formed in it are read as
+        they are there, and the others are refused with the reason `otherwise`.
         """
         try:
             items = self._items.decode(payload)
@@ -94,8 +94,8 @@ class Reader:
             item = bytes(raw)
             # Where it begins in both: between two items there are but a comma and white space.
             place = payload.index(item, place)
-            good = untouched.startswith(item, place)
-            incoming.append(self._one(item) if good else self.blame(item, otherwise))
+            original = untouched[place : place + len(item)]
+            incoming.append(self._one(original) if self.well_formed(original) else self.blame(item, otherwise))
             place += len(item)
         return incoming
 

@@ -65,6 +65,12 @@ class FrameProtocol(ServerProtocol):
         """Let go of itself, which its parser holds: nothing of a connection that is gone waits for the collector."""
         self.parser.close()
 
+    def recv_frame(self, frame: Frame) -> None:
+        """Take a frame; a client may leave in the middle of a message (RFC 6455, section 5.4)."""
+        if frame.opcode is Opcode.CLOSE:
+            self.current_size = None
+        super().recv_frame(frame)
+
     def fail(self, code: int, reason: str = "") -> None:
         """Close with our own codes; only the network's failure (1006) stays what it is."""
         super().fail(_TRANSLATED.get(code, code), reason)
@@ -168,6 +174,8 @@ class Connection(asyncio.Protocol):
                 self.abort()
                 return
         protocol.receive_data(data)
+        if protocol.writes and protocol.state is OPEN:
+            self._write_control()  # pongs, before the answers to what came after the pings
         for event in protocol.events_received():
             if self._closing:
                 break

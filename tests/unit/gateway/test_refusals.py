@@ -65,10 +65,10 @@ def test_a_second_connect_is_a_conflict() -> None:
 
 
 def test_a_reason_tells_a_pattern_from_what_is_nothing_and_repeats_no_more_than_a_little() -> None:
-    assert not_a_topic("a.*") == "publish needs one topic, and a.* is a pattern"
-    assert not_a_topic("a b") == "not a topic: 'a b'"
-    assert len(not_a_topic("é" * 1000)) < QUOTED + 30
-    assert "\n" not in not_a_topic("a\nb"), "quoted, so that it can be logged"
+    assert not_a_topic("a.*", "history") == "history needs one topic, and a.* is a pattern"
+    assert not_a_topic("a b", "history") == "not a topic: 'a b'"
+    assert len(not_a_topic("é" * 1000, "publish")) < QUOTED + 30
+    assert "\n" not in not_a_topic("a\nb", "publish"), "quoted, so that it can be logged"
 
 
 @pytest.mark.parametrize("code", CloseCode)

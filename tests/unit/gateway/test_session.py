@@ -197,10 +197,15 @@ class TestPublishing:
         assert sent(session.answer(envelopes.Published(5, number), START)) == [{"type": "ok", "id": 10}]
 
     @pytest.mark.parametrize("topic", ["", "a.*", "#", "a b", "x" * 201, "a\n"])
-    def test_only_a_topic_can_be_published_on(self, topic: str) -> None:
+    @pytest.mark.parametrize("ask", [publish, frames.History, frames.Presence])
+    def test_only_a_topic_can_be_published_on_read_or_asked_who_is_there(self, topic: str, ask: Any) -> None:
         session = active()
-        assert refusal(session.receive(publish(9, topic), START)) == (9, "bad_request")
+        assert refusal(session.receive(ask(9, topic), START)) == (9, "bad_request")
         assert session.pending == {}
+
+    def test_a_refusal_says_which_request_needs_one_topic(self) -> None:
+        (refused,) = sent(active().receive(frames.Presence(9, "a.*"), START))
+        assert refused["reason"] == "presence needs one topic, and a.* is a pattern"
 
     @pytest.mark.parametrize("code", ["forbidden", "rate_limited", "too_large", "bad_request", "internal"])
     def test_a_refusal_is_passed_on_with_its_reason_and_the_connection_stays(self, code: str) -> None:

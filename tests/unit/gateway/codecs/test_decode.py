@@ -227,6 +227,17 @@ def test_a_whole_emoji_and_an_escaped_backslash_are_nothing_special() -> None:
         assert isinstance(publish, Publish)
 
 
+@pytest.mark.parametrize("fine", [r"\ud83d\ude00", r"\\ud83d", "\U0001f600"])
+def test_half_an_emoji_costs_no_neighbour_whatever_is_escaped_there(fine: str) -> None:
+    good = f'{{"type":"publish","id":1,"topic":"t","data":"{fine}"}}'
+    guilty = r'{"type":"publish","id":2,"topic":"t","data":"\ud83d"}'
+    first, bad, last = json.decode(f"[{good},{guilty},{good}]".encode())
+    assert isinstance(bad, BadFrame)
+    assert isinstance(first, Publish)
+    assert first == last
+    assert bytes(first.data).decode() == f'"{fine}"', "as the client wrote it"
+
+
 def test_half_an_emoji_does_not_excuse_broken_json() -> None:
     assert only_bad(json.decode(rb'{"type":"publish","id":3,"data":"\ud83d"')).fatal
 

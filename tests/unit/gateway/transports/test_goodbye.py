@@ -78,6 +78,17 @@ def test_only_what_breaks_the_protocol_is_told_as_such_and_once(last_words: byte
     assert events.broken.call_count == broken
 
 
+def test_a_client_may_leave_in_the_middle_of_a_message() -> None:
+    events = Mock()
+    connection, transport = made(events)
+    first = bytes([0x01, 0x81, 0, 0, 0, 0]) + b"["
+    rest = bytes([0x80, 0x81, 0, 0, 0, 0]) + b"]"
+    connection.data_received(first + GOODBYE + rest)
+    assert transport.written == [b"\x88\x02\x03\xe8"], "as it said goodbye, so do we"
+    assert events.goodbye.call_count == 1
+    assert events.broken.call_count == 0
+
+
 def test_who_goes_on_sending_after_its_end_is_cut_off() -> None:
     connection, transport = made(Mock())
     connection.close(CloseCode.FLOODING, "too much")

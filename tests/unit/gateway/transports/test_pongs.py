@@ -21,6 +21,16 @@ def test_every_ping_of_a_client_that_reads_is_answered() -> None:
     assert transport.written == [pong(b"1"), pong(b"2")]
 
 
+def test_a_ping_is_answered_before_the_message_that_came_behind_it() -> None:
+    events = Mock()
+    connection, transport = made(events)
+    events.frame.side_effect = lambda *_: connection.push(b"the answer")
+    message = b'{"type":"pong"}'
+    connection.data_received(ping(b"1") + bytes([0x81, 0x80 | len(message), 0, 0, 0, 0]) + message)
+    connection.flush()
+    assert transport.written == [pong(b"1"), b"the answer"]
+
+
 def test_a_client_that_does_not_read_gets_the_last_pong_when_it_reads_again() -> None:
     events = Mock()
     connection, transport = made(events)
