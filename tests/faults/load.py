@@ -14,7 +14,6 @@ from tests.faults.publishers import BackEnd, SocketPublisher
 from tests.faults.rig import Rig
 from tests.faults.subscribers import Subscriber
 from tests.support.eventually import eventually
-from tests.support.penstock import token
 
 TOPICS = [f"load.{number}" for number in range(6)]
 
@@ -53,7 +52,7 @@ class Load:
                 name,
                 self.ledger,
                 self.rig.front_url,
-                token(name, publish=()),
+                self.rig.token(name, publish=()),
                 self.topics,
                 pattern=pattern,
                 codec=codec,
@@ -67,7 +66,7 @@ class Load:
             name,
             self.ledger,
             self.urls,
-            token(name, publish=()),
+            self.rig.token(name, publish=()),
             topics or self.topics,
             seed=self.rig.seed,
             pattern=pattern,
@@ -83,7 +82,7 @@ class Load:
         for number in range(2):
             name = f"client-{number}"
             client = SocketPublisher(
-                name, self.ledger, self.urls, token(name), self.topics, seed=rig.seed, interval=8 * INTERVAL
+                name, self.ledger, self.urls, rig.token(name), self.topics, seed=rig.seed, interval=8 * INTERVAL
             )
             self.clients.append(client)
             self.publishing.append(asyncio.create_task(client.run(), name=name))
