@@ -43,7 +43,8 @@ async def buried(scene: Scene, several: list[Bad], within: float = BURIED_WITHIN
         await eventually(all_found, within)
     except AssertionError:
         lacking = expected - Counter(letter.body for letter in letters)
-        scene.expect(False, Check.LOST, f"of {len(several)} no letter came for {len(lacking)}: {list(lacking)[:3]}")
+        some = [body[:40] for body in lacking][:3]
+        scene.expect(False, Check.LOST, f"of {len(several)} no letter came for {len(lacking)}, as {some}")
     return letters
 
 

@@ -272,7 +272,7 @@ async def test_dead_letters_for_which_there_is_no_room_stay_with_the_broker_and_
     await edge.emit("orders.1", b"1")
     await edge.ask(ProbeRequest(1, 1))
     await eventually(lambda: edge.payloads == [b"1"] and edge.replies)
-    # The broker tries again by itself, every three minutes; until then it keeps them where they came from.
+    # The broker tries again by itself; until there is room it keeps them where they came from.
     rejected = router.counters.dead_rejected
     await eventually(lambda: asyncio.to_thread(lambda: held_letters(vhost) == rejected))
 
