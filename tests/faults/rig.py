@@ -17,6 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 from tests.faults.issuer import Issuer
 from tests.faults.programs import ROOT, Program
 from tests.support.broker import Broker, OwnBroker, Vhost
+from tests.support.broker.disk import SmallDisk
 from tests.support.eventually import eventually
 from tests.support.fault_proxy import FaultProxy
 from tests.support.penstock import SECRET, token
@@ -74,6 +75,8 @@ class Places:
     vhost: Vhost
     store_url: str
     own_store: OwnServer | None = None
+    disk: SmallDisk | None = None
+    """That of the broker, where it is a small one."""
 
     @property
     def own_broker(self) -> OwnBroker:

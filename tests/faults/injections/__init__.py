@@ -3,6 +3,8 @@
 from tests.faults.injections import (
     brokers,
     clients,
+    consumers,
+    disks,
     exchanges,
     graveyard,
     issuers,
@@ -16,6 +18,8 @@ from tests.faults.injections import (
 __all__ = [
     "brokers",
     "clients",
+    "consumers",
+    "disks",
     "exchanges",
     "graveyard",
     "issuers",
