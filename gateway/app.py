@@ -112,7 +112,7 @@ class Gateway:
             kick=self._reception.kick,
             notice=self._presence.notice,
         )
-        self._probe = Probe(self._uplink.ask)
+        self._probe = Probe(self._uplink.ask, self._binder.doubt)
         self.port_counters = PortCounters()
         self._http = HttpDoor(
             settings,

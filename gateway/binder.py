@@ -52,6 +52,7 @@ class SlotBinder:
         """Orders that were refused, one after the other."""
         self._sweep_at = monotonic() + SWEEP
         self._renew_at = monotonic() + RENEWAL
+        self._doubted = False
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
 
@@ -84,6 +85,10 @@ class SlotBinder:
         """Note that one subscription less needs what `pattern` matches."""
         self._ledger.release(slot_key(pattern), monotonic())
 
+    def doubt(self) -> None:
+        """Look soon whether answers can reach us, for none does: their binding went with its exchange, it may be."""
+        self._doubted = True
+
     async def _run(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
@@ -95,6 +100,9 @@ class SlotBinder:
             if monotonic() >= self._sweep_at:
                 self._sweep_at = monotonic() + SWEEP
                 await self._sweep()
+                if self._doubted:
+                    self._doubted = False
+                    await self._order(partial(self._bus.declare, topology.gateway(self._boot_id)))
             if monotonic() >= self._renew_at:
                 self._renew_at = monotonic() + RENEWAL
                 await self._order(self._renew)

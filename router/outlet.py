@@ -65,8 +65,9 @@ class Outlet:
     async def bury(self, letters: Sequence[DeadLetter], is_stale: Callable[[], bool]) -> list[Received]:
         """Publish dead letters; return the messages that are to be left to the broker's own dead-lettering.
 
-        These are the ones whose letters ``penstock.dead`` does not take, for it is full, say, or no bus can carry. A
-        part of a batch cannot be left to the broker, as the batch's other parts are done: it is lost, told and counted.
+        These are the ones whose letters ``penstock.dead`` does not take, for it is full or gone, say, or no bus can
+        carry. A part of a batch cannot be left to the broker, as the batch's other parts are done: it is lost, told
+        and counted.
         """
         rejected = []
         confirms = [(letter, self._send_letter(letter)) for letter in letters]
@@ -115,7 +116,9 @@ class Outlet:
 
     def _send_letter(self, letter: DeadLetter) -> Future[None]:
         try:
-            return self._publish(deadletters.outgoing(letter, self._router_id, wall()))
+            outgoing = deadletters.outgoing(letter, self._router_id, wall())
+            # Mandatory: the broker confirms what no queue takes, and would leave it nowhere.
+            return self._bus.publish(outgoing.exchange, outgoing.routing_key, outgoing.message, mandatory=True)
         except Exception as fault:
             self._counters.faults += 1
             journal.failed([fault])

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from shared.backoff import full_jitter
 from shared.bus.amqp_intake import AmqpIntake
 from shared.bus.amqp_publisher import Publisher
-from shared.bus.amqp_refusals import Refusal
+from shared.bus.amqp_refusals import Refusal, culprit
 from shared.bus.amqp_session import Session
 from shared.bus.amqp_url import HEARTBEAT, broker_url
 from shared.bus.confirms import fail
@@ -209,11 +209,15 @@ class AmqpBus:
     def _mend_publisher(self, refusal: Refusal) -> None:
         if (session := self._session) is not None:
             log.warning("bus %s opens its publishing channel again: %s", self._name, refusal)
-            self._mend(session, lambda: self._open_publisher(session))
+            self._mend(session, lambda: self._open_publisher(session, culprit(refusal)[0]))
 
-    async def _open_publisher(self, session: Session) -> None:
+    async def _open_publisher(self, session: Session, missing: str | None) -> None:
+        """Open the publishing channel again, and have the exchange that is `missing`, where it is one of ours."""
         assert self._publisher is not None
-        await self._publisher.begin(session.publishing, self._mend_publisher)
+        async with self._orders:
+            if missing is not None and self._remembered.has_exchange(missing):
+                await session.declare(self._remembered.topology)  # what was bound to it is gone, too
+            await self._publisher.begin(session.publishing, self._mend_publisher)
 
     def _mend_intake(self, intake: AmqpIntake, cause: str) -> None:
         if (session := self._session) is not None and intake in self._intakes:

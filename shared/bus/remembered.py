@@ -37,6 +37,10 @@ class Remembered:
         for binding in topology.bindings:
             self._bindings.pop(binding, None)
 
+    def has_exchange(self, name: str) -> bool:
+        """Say whether an exchange of this name was asked for."""
+        return name in self._exchanges
+
     @property
     def topology(self) -> Topology:
         """Return all of it, in an order in which it can be declared."""

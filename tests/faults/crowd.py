@@ -138,7 +138,7 @@ async def crowd(
     )
     guard().watch("group", process.pid)
     try:
-        token = bearer("crowd", publish=())
+        token = bearer(scene.rig, "crowd", publish=())
         told = {"addresses": addresses(scene), "count": count, "topic": TOPIC, "token": token, "seed": scene.rig.seed}
         assert process.stdin is not None
         process.stdin.write(msgspec.json.encode(msgspec.convert(told | setup, Setup)) + b"\n")

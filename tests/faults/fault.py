@@ -65,6 +65,8 @@ class Fault:
     """Seconds from the end of the fault until everybody hears news again; generous, for noisy machines."""
     own_broker: bool = False
     own_store: bool = False
+    disk: int = 0
+    """Bytes of the own broker's disk; 0: as large as the machine's."""
     buried: bool = False
     """Whether messages may become dead letters: those that came to routers more often than the delivery limit."""
     known: str = ""

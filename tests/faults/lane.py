@@ -26,6 +26,7 @@ from tests.faults.trial import Report, attempt
 from tests.support import ports
 from tests.support.broker import Broker, OwnBroker
 from tests.support.broker import ways as ways_to_a_broker
+from tests.support.broker.disk import SmallDisk
 from tests.support.broker.lending import broker_of
 from tests.support.lending import Description
 from tests.support.store import OwnServer, Server
@@ -84,7 +85,8 @@ class Lane:
             node.dispose()
 
     def _attempt(self, fault: Fault, seed: int, tell: Callable[[str], None]) -> Report:
-        broker = self._own_broker() if fault.own_broker else self._shared_broker()
+        disk = self._own_disk(fault.disk) if fault.disk else None
+        broker = self._own_broker(disk) if fault.own_broker else self._shared_broker()
         own_store = self._own_store() if fault.own_store else None
         store_url = own_store.url if own_store else self._shared_store().create_database()
         vhost = broker.create_vhost()
@@ -94,7 +96,8 @@ class Lane:
                 if self.keep is not None:
                     folder = self.keep / f"{fault.key}-{seed}"
                     folder.mkdir(parents=True, exist_ok=True)
-                return asyncio.run(attempt(fault, Places(broker, vhost, store_url, own_store), seed, folder, tell))
+                places = Places(broker, vhost, store_url, own_store, disk)
+                return asyncio.run(attempt(fault, places, seed, folder, tell))
         finally:
             broker.delete_vhost(vhost)
             if own_store is None:
@@ -110,10 +113,17 @@ class Lane:
             self._store = server_of(self.store, self.share, self.shares)
         return self._store
 
-    def _own_broker(self) -> OwnBroker:
-        if "broker" not in self._own:
-            self._own["broker"] = ways_to_a_broker.started_node()
-        return OwnBroker(self._own["broker"])
+    def _own_broker(self, disk: SmallDisk | None) -> OwnBroker:
+        name = "broker" if disk is None else "broker on a small disk"
+        if name not in self._own:
+            self._own[name] = ways_to_a_broker.started_node(data=disk and disk.folder)
+        return OwnBroker(self._own[name])
+
+    def _own_disk(self, size: int) -> SmallDisk:
+        if "disk" not in self._own:
+            self._own["disk"] = SmallDisk(size)
+        disk: SmallDisk = self._own["disk"]
+        return disk
 
     def _own_store(self) -> OwnServer:
         if "store" not in self._own:

@@ -29,8 +29,10 @@ RESOLVED_WITHIN = 30.0
 DAY, HOUR = 86_400, 3_600
 
 
-def bearer(user: str, **rights: Sequence[str]) -> str:
+def bearer(rig: Rig, user: str, **rights: Sequence[str]) -> str:
     """Return a token that is neither so new nor so old that a clock which is an hour wrong takes it for invalid."""
+    if rig.issuer is not None:
+        return rig.issuer.token(user, **rights)
     return token(user, ttl=DAY, iat=int(time.time()) - 2 * HOUR, **rights)
 
 
@@ -61,7 +63,7 @@ class Load:
                 name,
                 self.ledger,
                 self.rig.front_url,
-                bearer(name, publish=()),
+                bearer(self.rig, name, publish=()),
                 self.topics,
                 pattern=pattern,
                 codec=codec,
@@ -75,7 +77,7 @@ class Load:
             name,
             self.ledger,
             self.urls,
-            bearer(name, publish=()),
+            bearer(self.rig, name, publish=()),
             topics or self.topics,
             seed=self.rig.seed,
             pattern=pattern,
@@ -91,7 +93,7 @@ class Load:
         for number in range(2):
             name = f"client-{number}"
             client = SocketPublisher(
-                name, self.ledger, self.urls, bearer(name), self.topics, seed=rig.seed, interval=8 * INTERVAL
+                name, self.ledger, self.urls, bearer(rig, name), self.topics, seed=rig.seed, interval=8 * INTERVAL
             )
             self.clients.append(client)
             self.publishing.append(asyncio.create_task(client.run(), name=name))

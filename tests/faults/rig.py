@@ -8,19 +8,21 @@ import json
 import os
 import resource
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from signal import SIGCONT, SIGTERM
 from urllib.parse import urlsplit, urlunsplit
 
+from tests.faults.issuer import Issuer
 from tests.faults.programs import ROOT, Program
 from tests.support.broker import Broker, OwnBroker, Vhost
+from tests.support.broker.disk import SmallDisk
 from tests.support.errors import Missing
 from tests.support.eventually import eventually
 from tests.support.faketime import Clock
 from tests.support.fault_proxy import FaultProxy
-from tests.support.penstock import SECRET
+from tests.support.penstock import SECRET, token
 from tests.support.ports import different_ports
 from tests.support.store import OwnServer
 
@@ -69,6 +71,8 @@ class Layout:
     """Whether each process has a time of day of its own."""
     router: str = "penstock"
     """The module that routers are run from."""
+    issuer: bool = False
+    """Whether tokens are checked with the keys of an issuer, instead of a secret."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,8 @@ class Places:
     vhost: Vhost
     store_url: str
     own_store: OwnServer | None = None
+    disk: SmallDisk | None = None
+    """That of the broker, where it is a small one."""
 
     @property
     def own_broker(self) -> OwnBroker:
@@ -102,7 +108,13 @@ class Rig:
     """Those of the programs by name, where the layout has clocks."""
     doors: dict[str, int] = field(default_factory=dict)
     """The port at which clients find each gateway."""
+    issuer: Issuer | None = None
     exits: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+
+    @property
+    def token(self) -> Callable[..., str]:
+        """What makes the tokens of clients."""
+        return token if self.issuer is None else self.issuer.token
 
     @property
     def programs(self) -> list[Program]:
@@ -124,6 +136,8 @@ class Rig:
     async def start(self) -> None:
         """Start everything, and return when it serves."""
         _allow_descriptors(self.layout.descriptors)
+        if self.layout.issuer:
+            self.issuer = await self.exits.enter_async_context(Issuer())
         amqp, store = urlsplit(self.places.vhost.amqp_url), urlsplit(self.places.store_url)
         for leg, url in ((GATEWAY, amqp), (ROUTER, amqp), (STORE, store)):
             if leg in self.layout.legs:
@@ -196,10 +210,14 @@ class Rig:
 
     def _environment(self, leg: str) -> dict[str, str]:
         mine = {name: value for name, value in os.environ.items() if not name.startswith("PENSTOCK_")}
+        usual = dict(SETTINGS)
+        if self.issuer is not None:
+            usual["PENSTOCK_AUTH__JWKS_URL"] = self.issuer.url
+            del usual["PENSTOCK_AUTH__SECRET"]
         return {
             **mine,
             "PYTHONPATH": str(ROOT),
-            **SETTINGS,
+            **usual,
             "PENSTOCK_AMQP_URL": self._through(leg, self.places.vhost.amqp_url),
             "PENSTOCK_STORE_URL": self._through(STORE, self.places.store_url),
             **self.layout.settings,

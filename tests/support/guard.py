@@ -26,7 +26,7 @@ class Guard:
         )
 
     def watch(self, kind: str, name: object) -> None:
-        """Clean this up if we die: a process ``group``, a ``folder``, or a ``container``."""
+        """Clean this up if we die: a process ``group``, a ``folder``, a ``container`` or a ``mount``."""
         self._tell(f"+ {kind} {name}")
 
     def forget(self, kind: str, name: object) -> None:
@@ -69,6 +69,10 @@ def clean(kind: str, name: str) -> None:
             os.killpg(int(name), signal.SIGKILL)
     elif kind == "folder":
         shutil.rmtree(name, ignore_errors=True)
+    elif kind == "mount":
+        subprocess.run(["umount", "--lazy", name], capture_output=True, check=False)
+        with contextlib.suppress(OSError):
+            os.rmdir(name)
     elif kind == "container":
         import docker  # only where the tests themselves came by way of Docker
 

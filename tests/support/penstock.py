@@ -57,12 +57,16 @@ def token(
     **claims: Any,
 ) -> str:
     """Return a signed token; `ttl` is seconds, and `claims` are added to the usual ones, or replace them."""
-    now = time.time()
-    rights = {"subscribe": list(subscribe), "publish": list(publish)}
-    usual = {"sub": user, "iat": int(now), "exp": int(now + ttl), "penstock": rights}
-    signed = jwt.encode(usual | claims, key, algorithm=algorithm)
+    signed = jwt.encode(claims_of(user, subscribe, publish, ttl) | claims, key, algorithm=algorithm)
     _tokens.append(signed)
     return signed
+
+
+def claims_of(user: str, subscribe: Sequence[str], publish: Sequence[str], ttl: float) -> dict[str, Any]:
+    """Return what a token says; `ttl` is seconds."""
+    now = time.time()
+    rights = {"subscribe": list(subscribe), "publish": list(publish)}
+    return {"sub": user, "iat": int(now), "exp": int(now + ttl), "penstock": rights}
 
 
 @dataclass

@@ -17,14 +17,14 @@ ROUTE_PATTERN = "^penstock\\.route\\."
 @fault("F07", "the broker is killed, and comes back", own_broker=True, recover_within=40.0)
 async def kill_the_broker(scene: Scene) -> None:
     broker = scene.rig.places.own_broker
-    connections = _connections(scene)
+    connections = connections_of(scene)
     await some_time(scene, 0.0, 0.5)
     await asyncio.to_thread(broker.kill)
     await some_time(scene, 0.5, 2.0)
     await asyncio.to_thread(broker.start)
     scene.heal()
     await news(scene, 40.0)
-    scene.expect(_connections(scene) == connections, Check.LIVE, "clients lost their connections")
+    scene.expect(connections_of(scene) == connections, Check.LIVE, "clients lost their connections")
 
 
 @fault(
@@ -34,19 +34,19 @@ async def kill_the_broker(scene: Scene) -> None:
 )
 async def stop_the_broker(scene: Scene) -> None:
     broker = scene.rig.places.own_broker
-    connections = _connections(scene)
+    connections = connections_of(scene)
     await asyncio.to_thread(broker.ctl, "stop_app")
     await some_time(scene, 0.5, 2.0)
     await asyncio.to_thread(broker.ctl, "start_app")
     scene.heal()
     await news(scene, 40.0)
-    scene.expect(_connections(scene) == connections, Check.LIVE, "clients lost their connections")
+    scene.expect(connections_of(scene) == connections, Check.LIVE, "clients lost their connections")
 
 
 @fault("F13", "the broker raises a memory alarm for some seconds", own_broker=True, recover_within=30.0)
 async def alarm(scene: Scene) -> None:
     broker = scene.rig.places.own_broker
-    connections = _connections(scene)
+    connections = connections_of(scene)
     await asyncio.to_thread(broker.block)
     refused = [dict(client.refusals) for client in scene.load.clients]
     await scene.load.until(
@@ -65,7 +65,7 @@ async def alarm(scene: Scene) -> None:
     await asyncio.to_thread(broker.unblock)
     scene.heal()
     await news(scene, 30.0)
-    scene.expect(_connections(scene) == connections, Check.LIVE, "clients lost their connections")
+    scene.expect(connections_of(scene) == connections, Check.LIVE, "clients lost their connections")
 
 
 @fault("F15", "the partitions' queues are full and refuse, until there is room again")
@@ -90,19 +90,19 @@ async def close_connections(scene: Scene) -> None:
     vhost = scene.rig.places.vhost
     closed = 0
     for _ in range(2):
-        closed += await eventually(lambda: asyncio.to_thread(_close_named, vhost, "router"), 20.0)
+        closed += await eventually(lambda: asyncio.to_thread(close_named, vhost, "router"), 20.0)
         await some_time(scene, 0.5, 1.5)
     scene.heal()
     scene.expect(closed >= 4, Check.LIVE, f"only {closed} connections were there to be closed")
     scene.note(f"{closed} connections were closed")
 
 
-def _close_named(vhost, word: str) -> int:  # type: ignore[no-untyped-def]
+def close_named(vhost, word: str) -> int:  # type: ignore[no-untyped-def]
     names = {row.get("user_provided_name") for row in vhost.connections()}
     return sum(vhost.close_connections(named=name) for name in names if name and word in name)
 
 
-def _connections(scene: Scene) -> dict[str, int]:
+def connections_of(scene: Scene) -> dict[str, int]:
     return {each.name: each.connections for each in scene.load.subscribers}
 
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 
 from tests.faults.fault import Scene
+from tests.faults.ledger import Outcome
 from tests.faults.rig import PREFETCH
 from tests.support.eventually import eventually
 
@@ -18,6 +19,23 @@ async def some_time(scene: Scene, least: float, most: float) -> None:
 async def news(scene: Scene, within: float = 30.0) -> None:
     """Wait until everybody hears what is published from now on."""
     await scene.load.all_hear(time.monotonic(), within)
+
+
+async def answered(scene: Scene, within: float = 30.0) -> None:
+    """Wait until each client that publishes was told of each topic that something, published from now on, was taken."""
+    since = time.monotonic()
+    expected = {(client.name, topic) for client in scene.load.clients for topic in scene.load.topics}
+
+    def taken() -> bool:
+        publishes = list(scene.load.ledger.publishes.values())
+        told = {
+            (each.publisher, each.topic)
+            for each in publishes
+            if each.at >= since and each.outcome is Outcome.ACKED
+        }
+        return told >= expected
+
+    await scene.load.until(taken, within)
 
 
 async def unacknowledged(scene: Scene, count: int = PREFETCH, within: float = 30.0) -> None:

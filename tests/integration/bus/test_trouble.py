@@ -7,8 +7,9 @@ import pytest
 
 from shared.bus.amqp import AmqpBus
 from shared.bus.port import BusState, Message
+from shared.bus.topology import Binding, Exchange, ExchangeKind, Topology
 from shared.bus.wire import ack_frame
-from shared.errors import BusAway, ConfirmTimeout
+from shared.errors import BusAway, ConfirmTimeout, Unroutable
 from tests.contract.bus.harness import Taker, outcome, send
 from tests.contract.bus.shapes import only, own, partition, plain
 from tests.support.eventually import eventually
@@ -42,6 +43,22 @@ async def test_a_queue_that_is_deleted_is_made_again_and_consumed_from(vhost, br
         await send(bus, "", "q", [b"again"])
         await send(bus, "", "other", [b"unaffected"])
         await taker.has(2 * times)
+    assert bus.counters.connections_lost == 0
+
+
+async def test_an_exchange_that_is_deleted_is_made_again_with_its_bindings_when_something_is_published_to_it(
+    vhost, broker, connect
+):
+    bus = await connect(vhost.amqp_url)
+    exchange = Exchange("x", ExchangeKind.DIRECT)
+    await bus.declare(Topology((exchange,), (plain("q"),), (Binding("x", "q", ""),)))
+    taker = await Taker(bus).take("q")
+    for times in (1, 2):
+        await asyncio.to_thread(broker.management.delete, "exchanges", vhost.name, "x")
+        assert isinstance(await outcome(bus.publish("x", "", Message(b"lost"))), Unroutable)
+        assert await outcome(bus.publish("x", "", Message(b"%d" % times), mandatory=True)) is None
+        await taker.has(times)
+    assert taker.bodies == [b"1", b"2"]
     assert bus.counters.connections_lost == 0
 
 

@@ -8,7 +8,7 @@ import pika
 import pytest
 
 from gateway import binder
-from shared.bus.topology import DELIVER, common
+from shared.bus.topology import DELIVER, FRAMES, REPLIES, common
 from tests.support.broker import Vhost
 from tests.support.eventually import eventually
 from tests.support.penstock import running
@@ -36,6 +36,22 @@ async def test_subscriptions_are_answered_after_the_exchange_of_deliveries_was_d
         await penstock.emit("after", 2)
         assert (await before.message())["data"] == 1, "what was bound before is bound again"
         assert (await after.message())["data"] == 2
+
+
+@pytest.mark.parametrize("exchange", [FRAMES, REPLIES])
+async def test_requests_are_answered_again_long_before_a_renewal_after_an_exchange_was_deleted(
+    vhost: Vhost, exchange: str
+) -> None:
+    async with running(vhost.amqp_url) as penstock:
+        client = await penstock.subscribed("a")
+        await eventually(lambda: penstock.edges[0].gateway.readiness().status == 200)
+        await asyncio.to_thread(delete, vhost.amqp_url, exchange)
+
+        async def is_taken() -> bool:
+            return bool((await client.request("publish", topic="a", data=1))["type"] == "ok")
+
+        await eventually(is_taken, within=binder.RENEWAL - 10)
+        assert (await client.message())["data"] == 1
 
 
 async def test_who_subscribed_before_hears_again_when_somebody_else_has_declared_the_exchange(

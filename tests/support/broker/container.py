@@ -1,5 +1,6 @@
 """A private RabbitMQ node in a container, by way of testcontainers."""
 
+from pathlib import Path
 from typing import Any
 
 from testcontainers.core.container import DockerContainer
@@ -22,6 +23,7 @@ IMAGE = "rabbitmq:4-management"
 PLUGINS_FILE = "/tmp/enabled_plugins"  # in the container; files of our own, whatever the image's say
 CONFIGURATION_FILE = "/tmp/rabbitmq.conf"
 
+DATA_FOLDER = "/var/lib/rabbitmq/mnesia"
 AMQP_PORT = 5672  # in the container
 MANAGEMENT_PORT = 15672
 
@@ -30,9 +32,9 @@ Address = tuple[str, int, int]  # host, AMQP port, management port
 
 
 class ContainerNode:
-    """A node in a container of ours, its ports published on loopback."""
+    """A node in a container of ours, its ports published on loopback. Its `data` are there, where that is given."""
 
-    def __init__(self) -> None:
+    def __init__(self, data: Path | None = None) -> None:
         ensure_image(IMAGE)
         # Published ports are named, not left to Docker, which would give others after every start.
         amqp, management = different_ports(2)
@@ -48,6 +50,8 @@ class ContainerNode:
             .with_env("RABBITMQ_CTL_ERL_ARGS", "+S 1:1 +sbwt none")
             .with_kwargs(labels={"penstock.test": "broker"})
         )
+        if data is not None:
+            self._container.with_volume_mapping(str(data), DATA_FOLDER, "rw")
 
     def __str__(self) -> str:
         return f"{IMAGE} in Docker"
@@ -75,7 +79,8 @@ class ContainerNode:
         self._raw().wait(timeout=STOP_WITHIN)
 
     def kill(self) -> None:
-        self._raw().kill("SIGKILL")
+        if self._is_running():  # it may have died by itself
+            self._raw().kill("SIGKILL")
         self._raw().wait()
 
     def freeze(self) -> None:

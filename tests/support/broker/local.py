@@ -56,15 +56,15 @@ def find_epmd() -> str:
 
 
 class LocalNode:
-    """A node made of processes of ours."""
+    """A node made of processes of ours. Its `data` are there, where that is given."""
 
-    def __init__(self) -> None:
+    def __init__(self, data: Path | None = None) -> None:
         self._scripts = find_scripts()
         self._epmd_program = find_epmd()
         self._folder = Path(tempfile.mkdtemp(prefix="penstock-broker-"))
         guard().watch("folder", self._folder)
         self._port, self._management_port, self._distribution_port, self._epmd_port = different_ports(4)
-        self._environment = self._furnish()
+        self._environment = self._furnish() | ({"RABBITMQ_MNESIA_BASE": str(data)} if data else {})
         self._server: subprocess.Popen[bytes] | None = None
         self._epmd: subprocess.Popen[bytes] | None = None
 

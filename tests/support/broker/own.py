@@ -25,8 +25,17 @@ class OwnBroker(Broker):
         written first, unless *newborn_queues_too*: what our tests ask is what becomes of messages.
         """
         if not newborn_queues_too:
-            self.ctl("eval", "lists:foreach(fun dets:sync/1, dets:all()).")
+            self.settle()
         self._node.kill()
+
+    def settle(self) -> None:
+        """Have it write its register of queues."""
+        self.ctl("eval", "lists:foreach(fun dets:sync/1, dets:all()).")
+
+    def revive(self) -> None:
+        """Bring it back, whether it has died by itself or lives and is of no use, and return when it serves."""
+        self._node.kill()
+        self._node.start()
 
     def stop(self) -> None:
         """Shut it down in order: clients are told (320, connection forced)."""

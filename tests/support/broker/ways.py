@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from tests.support.broker.errors import BrokerError, NoWay
@@ -20,34 +22,35 @@ WHAT_TO_DO = (
 Way = Callable[[], Node]
 
 
-def container() -> Node:
+def container(data: Path | None = None) -> Node:
     """A container, where a Docker engine answers and has the image or can fetch it."""
     from tests.support.broker.container import ContainerNode  # the Docker client is slow to import
 
-    return ContainerNode()
+    return ContainerNode(data)
 
 
-def local() -> Node:
+def local(data: Path | None = None) -> Node:
     """The machine's rabbitmq-server."""
     from tests.support.broker.local import LocalNode
 
-    return LocalNode()
+    return LocalNode(data)
 
 
-def installed() -> Node:
+def installed(data: Path | None = None) -> Node:
     """The machine's rabbitmq-server, once it is installed."""
     from tests.support.install import install
 
     install("rabbitmq-server")
-    return local()
+    return local(data)
 
 
-def ways(environment: Mapping[str, str]) -> list[Way]:
-    """The ways to try, of which PENSTOCK_TEST_BROKER=docker or =local leaves one kind."""
+def ways(environment: Mapping[str, str], data: Path | None = None) -> list[Way]:
+    """The ways to try, of which PENSTOCK_TEST_BROKER=docker or =local leaves one kind; `data` is where to keep data."""
     try:
-        return of_kind(environment, FORCED, [container], [local, installed])
+        kind = of_kind(environment, FORCED, [container], [local, installed])
     except ValueError as wrong:
         raise BrokerError(str(wrong)) from None
+    return kind if data is None else [partial(way, data) for way in kind]
 
 
 def new_node(environment: Mapping[str, str] = os.environ, tried: list[Way] | None = None) -> Node:
@@ -58,9 +61,9 @@ def new_node(environment: Mapping[str, str] = os.environ, tried: list[Way] | Non
         raise BrokerError(f"{WHAT_TO_DO} ({none})") from None
 
 
-def started_node(environment: Mapping[str, str] = os.environ) -> Node:
-    """A node that serves. One that fails to start is tried once more, with other ports."""
-    return started(lambda: new_node(environment))
+def started_node(environment: Mapping[str, str] = os.environ, data: Path | None = None) -> Node:
+    """A node that serves, with its data at `data`. One that fails to start is tried once more, with other ports."""
+    return started(lambda: new_node(environment, ways(environment, data)))
 
 
 def given(environment: Mapping[str, str] = os.environ) -> tuple[str, str] | None:
