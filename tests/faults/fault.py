@@ -69,6 +69,8 @@ class Fault:
     """Bytes of the own broker's disk; 0: as large as the machine's."""
     buried: bool = False
     """Whether messages may become dead letters: those that came to routers more often than the delivery limit."""
+    unordered: str | None = None
+    """How the names of publishers begin whose order may be lost: somebody has taken partitions from under them."""
     known: str = ""
     """What is wrong here and not mended yet; then findings do not count as failures."""
     errors: bool = False

@@ -108,6 +108,14 @@ def test_a_publisher_overtaking_itself_is_out_of_order(books: Books) -> None:
     assert books.wrong() == {Check.ORD}
 
 
+def test_a_publisher_of_which_no_order_is_asked_may_overtake_itself(books: Books) -> None:
+    books.published(1, 2)
+    for who in ("ada", "bob"):
+        books.got(who, 2, offset=1).got(who, 1, offset=2)
+    assert judge(books, unordered="p") == {}
+    assert set(judge(books, unordered="another")) == {Check.ORD}
+
+
 def test_two_orders_for_two_subscribers_are_out_of_order(books: Books) -> None:
     books.attempt("m1", "p", "t", 0.0)
     books.attempt("m2", "q", "t", 0.0)

@@ -10,7 +10,7 @@ from signal import SIGCONT, SIGSTOP
 from shared.bus.topology import route_queue
 from shared.topics import PARTITIONS, partition
 from tests.faults.fault import Scene, fault
-from tests.faults.injections.brokers import BACK_ENDS, close_named
+from tests.faults.injections.brokers import close_named
 from tests.faults.injections.moments import answered, news, some_time, unacknowledged
 from tests.faults.injections.processes import metric
 from tests.faults.programs import Program
@@ -123,7 +123,7 @@ async def held_too_long(scene: Scene) -> None:
     "F19d",
     "the queue of a partition that has nothing to do is deleted, twice: consumers are cancelled",
     # While it is missing the others are numbered anew, and topics change their partition.
-    unordered=BACK_ENDS,
+    unordered="back-end-",
 )
 async def cancelled_consumers(scene: Scene) -> None:
     vhost = scene.rig.places.vhost

@@ -7,7 +7,7 @@ import time
 from urllib.parse import urlsplit
 
 from tests.faults.fault import Scene, fault
-from tests.faults.injections.brokers import BACK_ENDS, connections_of
+from tests.faults.injections.brokers import connections_of
 from tests.faults.injections.moments import news
 from tests.faults.verdict import Check
 from tests.support.broker.node import amqp_answers
@@ -35,7 +35,6 @@ every message to a quorum queue, long after there is room again.
     own_broker=True,
     disk=SIZE,
     recover_within=40.0,
-    unordered=BACK_ENDS,
 )
 async def full_disk(scene: Scene) -> None:
     broker, disk = scene.rig.places.own_broker, scene.rig.places.disk
