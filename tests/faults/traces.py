@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,9 @@ LEFT_WITHIN = 20.0
 
 FEW_DESCRIPTORS = 12
 """By so many the descriptors of a process may differ: connections to broker and store come and go."""
+
+COUNTED_WITHIN = 6.0
+"""Seconds after which the broker's own counts are true again."""
 
 LINGER = "PENSTOCK_GATEWAY__SLOT_LINGER"
 """A fault whose layout sets it below `LEFT_WITHIN` is asked for every slot's binding, too."""
@@ -114,6 +118,15 @@ async def nothing_is_left(rig: Rig, traces: Traces, topics: int, found: Findings
 
 
 async def dead_letters(vhost: Vhost) -> int:
-    """Return how many there are."""
-    rows = await asyncio.to_thread(vhost.queues)
-    return sum(row.get("messages", 0) for row in rows if row["name"] == DEAD)
+    """Return how many there are; what somebody has taken away is counted by the broker for some seconds more."""
+    count = 0
+
+    async def none_left() -> bool:
+        nonlocal count
+        rows = await asyncio.to_thread(vhost.queues)
+        count = sum(row.get("messages", 0) for row in rows if row["name"] == DEAD)
+        return not count
+
+    with contextlib.suppress(AssertionError):
+        await eventually(none_left, COUNTED_WITHIN)
+    return count
