@@ -155,7 +155,8 @@ class Connection(asyncio.Protocol):
         self._stalled = False
         self._paused = False
         self._closing = False
-        self._when_written: Callable[[], None] | None = None
+        self._when_written: list[Callable[[], None]] | None = None
+        """Who waits, in order: no more than the connection may have subscriptions, each with what it is to be sent."""
 
     # What the transport tells.
 
@@ -242,8 +243,9 @@ class Connection(asyncio.Protocol):
         if not self._stalled and self._outbox.chunks:
             self._transport.write(self._outbox.take())
         if self._when_written is not None and not self._stalled:
-            then, self._when_written = self._when_written, None
-            then()
+            waiting, self._when_written = self._when_written, None
+            for then in waiting:
+                then()
 
     def allow(self, max_bytes: int) -> None:
         """Take messages of so many bytes from now on; `max_bytes` at the beginning is for those whom nobody knows."""
@@ -255,7 +257,9 @@ class Connection(asyncio.Protocol):
 
     def when_written(self, then: Callable[[], None]) -> None:
         """Call `then` once, when what waits has been written; never where the connection ends before."""
-        self._when_written = then
+        if self._when_written is None:
+            self._when_written = []
+        self._when_written.append(then)
 
     def pause_reading(self) -> None:
         """Let TCP hold the client back."""

@@ -14,6 +14,8 @@ from tests.support.penstock import Penstock, running, token
 
 RULES = {"topics": [{"match": "short.#", "history": 3}, {"match": "fleeting.#", "history": 0}, {"match": "#"}]}
 
+MISSED, FILLING = 40, "x" * 4_000
+
 
 @pytest.fixture(params=["memory", "rabbitmq"])
 async def penstock(request: pytest.FixtureRequest) -> AsyncIterator[Penstock]:
@@ -52,6 +54,28 @@ async def test_who_comes_back_to_any_gateway_gets_what_was_missed_and_then_what_
         assert await data(again, 2) == [3, 4]
         await emit(penstock, "orders.1", 5)
         assert (await again.message())["offset"] >= 5
+
+
+async def test_who_comes_back_to_several_topics_at_once_gets_all_of_each_and_then_what_is_live(
+    penstock: Penstock,
+) -> None:
+    """More than an outbox takes at a time, so that what was missed of all of them waits for the client to read."""
+    topics = [f"orders.{number}" for number in range(4)]
+    first = await penstock.connect()
+    places = {topic: place(await first.request("subscribe", topic=topic)) for topic in topics}
+    await first.leave()
+    for number in range(MISSED):
+        for topic in topics:
+            await penstock.emit(topic, [number, FILLING])
+    again = await penstock.connect()
+    await again.send(
+        *({"type": "subscribe", "id": 100 + n, "topic": topic, "from": places[topic]} for n, topic in enumerate(topics))
+    )
+    missed = await again.messages(MISSED * len(topics))
+    for topic in topics:
+        assert [frame["data"][0] for frame in missed if frame["topic"] == topic] == list(range(MISSED))
+        await emit(penstock, topic, MISSED)
+    assert {frame["topic"] for frame in await again.messages(len(topics))} == set(topics)
 
 
 @pytest.mark.parametrize("pattern", ["orders.1", "orders.*"])

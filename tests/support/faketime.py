@@ -17,7 +17,7 @@ from tests.support.install import install
 MAY_INSTALL = "PENSTOCK_MAY_INSTALL"
 PLACES = ("/usr/lib", "/usr/local/lib", "/opt/homebrew/lib")
 WHAT_TO_DO = (
-    "This fault needs libfaketime, and it was not run without: install it (Debian, Ubuntu: apt-get install faketime), "
+    "This fault was not run, as it needs libfaketime: install it (Debian, Ubuntu: apt-get install faketime), "
     f"or let it be installed with {MAY_INSTALL}=yes."
 )
 
