@@ -188,7 +188,7 @@ class Intake:
                 self._keys_came = False
                 await self._answer(self._decider.unparked)
             elif self._leaving:
-                journal.unfinished(self._counters.in_hand)
+                journal.unfinished(self._counters.in_hand + len(self._spill.lanes))
                 await self._answer(self._decider.dismissed)
                 return
             elif self._spill.has_ended:
