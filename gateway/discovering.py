@@ -111,6 +111,7 @@ class Discoverer:
             steps.append(Missed(topic, begun.epoch, begun.base + 1, TRIMMED))
         for entry in begun.entries:
             steps.extend(self._logs.take(entry, now))
+        steps.extend(self._logs.expect(topic, begun.epoch, begun.head, now))
         self._deliver(topic, steps)
         for then in self._waiting.pop(topic, ()):
             then()

@@ -36,12 +36,14 @@ class Begun(NamedTuple):
     base: int
     entries: list[Entry]
     missed: bool
+    head: int = 0
+    """Where its log stands at least, as far as that is known."""
 
 
 class Held:
     """What is held of one topic."""
 
-    __slots__ = ("after", "deadline", "due", "entries", "epoch", "head", "news_since")
+    __slots__ = ("after", "deadline", "due", "entries", "epoch", "floor", "head", "news_since")
 
     def __init__(self, epoch: str, head: int, news_since: float, now: float) -> None:
         self.epoch = epoch
@@ -52,6 +54,8 @@ class Held:
         """Milliseconds since 1970 by the clock of a router: what was taken earlier is not news."""
         self.after: int | None = None
         """After which offset a router was asked last."""
+        self.floor = 0
+        """Up to where it is known that nothing is news."""
         self.due = now + HOLE_PATIENCE
         self.deadline = now + GIVE_UP
 
@@ -126,18 +130,24 @@ class Discovery:
             return None
         if fetched.epoch != held.epoch:
             return self._begin(topic, held.lowest - 1)
-        lowest = held.lowest
+        lowest, start = held.lowest, max(held.after + 1, fetched.first)
+        if fetched.entries and (fetched.entries[0].offset or 0) > start:
+            return None  # the answer to a question that went less far back, and was asked twice
         news = [entry for entry in fetched.entries if _taken(entry) >= held.news_since]
         first = min((entry.offset or 0 for entry in news), default=lowest)
         if first >= lowest:
-            return self._begin(topic, lowest - 1)
-        if first == held.after + 1 and first > fetched.first:
-            held.after = max(0, lowest - 1 - 4 * (lowest - 1 - held.after))
+            last = (fetched.entries[-1].offset or 0) if fetched.entries else lowest
+            if last >= min(lowest - 1, fetched.head):
+                return self._begin(topic, lowest - 1)
+            held.after = held.floor = last  # the answer was cut off, and what is news may come behind it
+            return self._ask(topic, held, now)
+        if first == held.after + 1 and first > max(fetched.first, held.floor + 1):
+            held.after = max(held.floor, lowest - 1 - 4 * (lowest - 1 - held.after))
             return self._ask(topic, held, now)
         for entry in fetched.entries:
             if (entry.offset or 0) >= first:
                 held.keep(entry)
-        return self._begin(topic, first - 1, missed=first == fetched.first and first > 1)
+        return self._begin(topic, first - 1, missed=first == fetched.first and first > held.floor + 1)
 
     def forget(self, topic: str) -> None:
         """Hold nothing of `topic` any more."""
@@ -182,7 +192,7 @@ class Discovery:
 
 
 def _begun(topic: str, held: Held, base: int, *, missed: bool) -> Begun:
-    return Begun(topic, held.epoch, base, _in_order(held.entries.values()), missed)
+    return Begun(topic, held.epoch, base, _in_order(held.entries.values()), missed, held.head)
 
 
 def _in_order(entries: Iterable[Entry]) -> list[Entry]:

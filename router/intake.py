@@ -91,6 +91,7 @@ class Intake:
         self._wake = asyncio.Event()
         self._keys_came = False
         self._stopping = False
+        self._leaving = False  # all that is in hand goes back, but for the turn
         self._consumption: Consumption | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -111,7 +112,11 @@ class Intake:
 
         Where the bus is silent, `STOP_PATIENCE` seconds are what it has, and no more for what is in hand.
         """
-        if self._consumption is not None:
+        # What waits for the store would be overtaken: the next router is given what is newer, though we hold this.
+        self._leaving = bool(self._spill.lanes or (self._held and self._storage.away))
+        if self._leaving:
+            within = min(within, STOP_PATIENCE)
+        elif self._consumption is not None:
             try:
                 with contextlib.suppress(BusError):
                     async with asyncio.timeout(STOP_PATIENCE):
@@ -126,6 +131,12 @@ class Intake:
                 journal.unfinished(len(self._in_turn) + len(self._waiting) + len(self._held))
                 self._task.cancel()
                 await asyncio.wait((self._task,))
+        if self._leaving and self._consumption is not None:
+            self._lose()
+            with contextlib.suppress(BusError, TimeoutError):
+                async with asyncio.timeout(STOP_PATIENCE):
+                    await self._spill.clear()  # first, so that whoever is given what marks a lane finds it
+                    await self._consumption.leave()
         await self._storage.stop()
 
     def keys_came(self) -> None:
@@ -139,6 +150,8 @@ class Intake:
 
     def _keep(self, received: Received) -> None:
         """Put a message behind the others; the prefetch bounds how many there can be."""
+        if self._leaving:
+            return
         self._counters.received += 1
         if received.redelivered:
             self._counters.redelivered += 1
@@ -167,18 +180,25 @@ class Intake:
             self._waiting.clear()
             self._held.clear()
             self._counters.held = 0
+        self._wake.set()
 
     async def _run(self, consumption: Consumption) -> None:
         while True:
             if self._keys_came:
                 self._keys_came = False
                 await self._answer(self._decider.unparked)
+            elif self._leaving:
+                journal.unfinished(self._counters.in_hand + len(self._spill.lanes))
+                await self._answer(self._decider.dismissed)
+                return
             elif self._spill.has_ended:
                 await self._spill.clear()
+            elif not self._storage.away and not self._spill.is_ours(self._held, consumption):
+                self._lose()
+            elif self._held and not self._storage.away:  # before the lanes: other partitions' are in none of them
+                await self._turn(consumption, self._held)
             elif self._spill.lanes and not self._storage.away and not self._stopping:
                 await self._drain(consumption)
-            elif self._held and not self._storage.away:
-                await self._turn(consumption, self._held)
             elif self._waiting:  # while anything is held, the store is away, and appends nothing of this
                 await self._turn(consumption, self._waiting)
             elif self._stopping:
@@ -236,43 +256,23 @@ class Intake:
             self._count_stale(len(turn))
         self._in_turn = []
         self._spill.settle(source, len(turn) - len(held))
-        await self._make_room(consumption)
+        if self._held and self._storage.away:
+            await self._spill.make_room(self._held, consumption)
         self._counters.held = len(self._held) + sum(len(lane.kept) for lane in self._spill.lanes.values())
         self._counters.in_hand -= len(turn) - len(held)
 
-    async def _set_aside(
-        self, turn: Sequence[Received], consumption: Consumption, held: list[Received]
-    ) -> Sequence[Received]:
+    async def _set_aside(self, turn: list[Received], consumption: Consumption, held: list[Received]) -> list[Received]:
         """Put what has to go beside its partition there; return the rest. What stays in hand goes to `held`."""
         try:
-            await self._spill.find(turn)
+            await self._spill.find(turn, self._held, consumption)
         except BusError:
             raise Stale from None
         if self._is_stale():
             raise Stale
-        if not self._spill.lanes:
-            return turn
-        aside = [received for received in turn if self._spill.takes(received)]
-        rest = [received for received in turn if not self._spill.takes(received)]
-        held += await self._put_beside(aside, consumption)
-        return rest
-
-    async def _make_room(self, consumption: Consumption) -> None:
-        """Move what is held beside its partition, where that has no room for much more."""
-        waiting = self._held.queues() if self._held and self._storage.away else {}
-        if many := [queue for queue, count in waiting.items() if 2 * count > self._prefetch]:
-            events = self._held.take_out(many)
-            stay = await self._put_beside(events, consumption)
-            self._counters.in_hand -= len(events) - len(stay)
-
-    async def _put_beside(self, events: Sequence[Received], consumption: Consumption) -> list[Received]:
-        began = self._losses
-        stay = await self._spill.put(events, consumption)
-        if began != self._losses:
-            self._spill.lose()
-            return []
-        self._counters.spilling = len(self._spill.lanes)
-        return stay
+        if aside := [each for each in turn if self._spill.takes(each)]:
+            held += await self._spill.put(aside, consumption)
+            turn = [each for each in turn if not self._spill.takes(each)]
+        return turn
 
     async def _dare(self, received: Received, rivals: int, consumption: Consumption) -> list[Received]:
         """Do all that follows from a doubtful message, unless it is condemned; return it where it is to be held.

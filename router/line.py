@@ -45,6 +45,11 @@ class Line:
         self._messages.clear()
         self.doubtful = 0
 
+    @property
+    def first(self) -> Received | None:
+        """Return what came first, None where nothing waits."""
+        return self._messages[0] if self._messages else None
+
     def queues(self) -> dict[str, int]:
         """Return how many wait of each queue."""
         return Counter(received.queue for received in self._messages)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from router.counters import Counters
@@ -30,6 +30,9 @@ TOPIC, MARKER = "x-penstock-topic", "x-penstock-marker"
 
 RETURNING = 0.1
 """Seconds in which what a dead router had taken out of a lane returns to it."""
+
+LOOK_AGAIN = 1.0
+"""Seconds within which that is not waited for again: what marks a lane is the first that comes back to a partition."""
 
 SETTLED_AFTER = 2.0
 """Seconds for which a lane is empty until it counts as drained, where some of it went another way: to the dead letters,
@@ -83,6 +86,9 @@ class Spill:
         self._counters = counters
         self._prefetch = prefetch
         self._ended: list[Intake] = []
+        self._losses = 0
+        self._looked: dict[str, float] = {}
+        """When it was last waited for what may return to a route's lane, by route; seconds, monotonic."""
 
     def takes(self, received: Received) -> bool:
         """Say whether a message is a matter of a lane: its partition has one, and it needs the store."""
@@ -90,13 +96,21 @@ class Spill:
 
     def lose(self) -> int:
         """Have no lane any more: what marks them has ceased to be ours. Returns how many messages were in hand."""
+        self._losses += 1
         in_hand = 0
         for lane in self.lanes.values():
             in_hand += len(lane.line) + len(lane.kept)
+            lane.line.clear()  # whoever is about to take a turn of it finds nothing
+            lane.kept.clear()
             if lane.consumption is not None:
                 self._ended.append(lane.consumption)
         self.lanes.clear()
         return in_hand
+
+    def is_ours(self, held: Line, consumption: Intake) -> bool:
+        """Say whether what is held, and marks lanes, is in our hands still: nobody tells that a channel was closed."""
+        first = [held.first, *(lane.marker or lane.kept.first for lane in self.lanes.values())]
+        return all(each is None or consumption.holds(each) for each in first)
 
     @property
     def has_ended(self) -> bool:
@@ -104,40 +118,69 @@ class Spill:
         return bool(self._ended)
 
     async def clear(self) -> None:
-        """Take nothing more out of lanes that are not ours."""
+        """Take nothing more out of lanes that are not ours, and put back what was taken out and is not done."""
         ended, self._ended = self._ended, []
         for consumption in ended:
             with contextlib.suppress(BusError):
-                await consumption.cancel()
+                await consumption.leave()
 
-    async def find(self, turn: Sequence[Received]) -> None:
-        """Look for lanes that a router before us has left. Raises `BusAway`."""
+    async def find(self, turn: Sequence[Received], held: Line, consumption: Intake) -> None:
+        """Look for lanes that a router before us has left. What is `held` goes there: it is newer. Raises `BusAway`."""
+        began = self._losses
         back: dict[str, Received] = {}
         for each in turn:
             if each.redelivered and each.queue not in self.lanes and self._waits(each):
                 back.setdefault(each.queue, each)
-        for route, first in back.items():
-            if await self._depth(route, patient=True):
-                self.lanes[route] = Lane(route)
-                _mark(self.lanes[route], first)
+        if not back:
+            return
+        depths = {route: await self._bus.depth(spill_queue(route)) for route in back}
+        now = monotonic()
+        empty = [route for route, depth in depths.items() if depth is not None and not depth.messages]
+        if empty := [route for route in empty if now - self._looked.get(route, -LOOK_AGAIN) >= LOOK_AGAIN]:
+            await asyncio.sleep(RETURNING)
+            self._looked.update(dict.fromkeys(empty, monotonic()))
+            depths |= {route: await self._bus.depth(spill_queue(route)) for route in empty}
+        if began != self._losses:
+            return
+        found = [route for route, depth in depths.items() if depth is not None and depth.messages]
+        for route in found:
+            self.lanes[route] = Lane(route)
+            _mark(self.lanes[route], back[route])
+        if found:
+            await self.put_held(held, found, consumption)
 
     async def put(self, events: Sequence[Received], consumption: Intake) -> list[Received]:
-        """Move `events` beside their partitions; return those for which there is no room, and are kept in hand."""
+        """Move `events` beside their partitions; return those for which there is no room, and are kept in hand.
+
+        Where lanes are lost meanwhile, all of them come anew, and none is kept.
+        """
+        began = self._losses
         stay: list[Received] = []
         for queue in dict.fromkeys(event.queue for event in events):
             stay += await self._put(queue, [event for event in events if event.queue == queue], consumption)
+            if began != self._losses:
+                return []
+        for event in stay:
+            self.lanes[event.queue].kept.put(event)
+        self._counters.spilling = len(self.lanes)
         return stay
+
+    async def put_held(self, held: Line, queues: Collection[str], consumption: Intake) -> None:
+        """Move what is held of these queues beside them."""
+        events = held.take_out(queues)
+        stay = await self.put(events, consumption)
+        self._counters.in_hand -= len(events) - len(stay)
+
+    async def make_room(self, held: Line, consumption: Intake) -> None:
+        """Move what is held beside its partition, where that has no room for much more."""
+        if many := [queue for queue, count in held.queues().items() if 2 * count > self._prefetch]:
+            await self.put_held(held, many, consumption)
 
     async def drain(self) -> tuple[Intake, Line] | None:
         """Return the next messages that may be done, and whose they are; None where there are none just now."""
-        for lane in self.lanes.values():
+        for route, lane in list(self.lanes.items()):
             if lane.consumption is None:
-                depth = await self._bus.depth(lane.queue)
-                lane.expected, lane.settled = 0 if depth is None else depth.messages, 0
-                if depth is not None:
-                    lane.consumption = await self._bus.consume(
-                        (Source(lane.queue),), self._keeper(lane), prefetch=self._prefetch
-                    )
+                await self._take_out(route, lane)
             if lane.line and lane.consumption is not None:
                 return lane.consumption, lane.line
         return None
@@ -151,12 +194,12 @@ class Spill:
     async def end(self, consumption: Intake) -> Line | None:
         """End lanes that are drained; return what one of them kept in hand, where that is next."""
         for route, lane in list(self.lanes.items()):
-            if not await self._is_drained(route, lane):
+            if not await self._is_drained(route, lane) or self.lanes.get(route) is not lane:
                 continue
             if lane.marker is not None and not lane.proven:
                 self._counters.in_hand += 1
                 lane.kept.put_back([lane.marker])
-                lane.marker = None
+                lane.marker, lane.full = None, True  # what comes now must stay behind it
             if lane.kept:
                 return lane.kept
             del self.lanes[route]
@@ -192,9 +235,20 @@ class Spill:
                 consumption.ack(event)
             else:
                 lane.full = True  # what comes after it must stay behind it
-                lane.kept.put(event)
                 stay.append(event)
         return stay
+
+    async def _take_out(self, route: str, lane: Lane) -> None:
+        depth = await self._bus.depth(lane.queue)
+        lane.expected, lane.settled = 0 if depth is None else depth.messages, 0
+        if depth is None:
+            return
+        with contextlib.suppress(ConfigurationError):  # it was deleted meanwhile, and nothing waits there
+            consumption = await self._bus.consume((Source(lane.queue),), self._keeper(lane), prefetch=self._prefetch)
+            if self.lanes.get(route) is lane:
+                lane.consumption = consumption
+            else:
+                self._ended.append(consumption)
 
     async def _is_drained(self, route: str, lane: Lane) -> bool:
         if lane.line or await self._depth(route):
@@ -204,11 +258,8 @@ class Spill:
             lane.empty_since = monotonic()
         return lane.settled >= lane.expected or monotonic() - lane.empty_since >= SETTLED_AFTER
 
-    async def _depth(self, route: str, *, patient: bool = False) -> int:
+    async def _depth(self, route: str) -> int:
         depth = await self._bus.depth(spill_queue(route))
-        if depth is not None and not depth.messages and patient:
-            await asyncio.sleep(RETURNING)
-            depth = await self._bus.depth(spill_queue(route))
         return 0 if depth is None else depth.messages
 
     def _publish(self, lane: Lane, event: Received) -> asyncio.Future[None] | None:
@@ -224,9 +275,7 @@ class Spill:
     def _keeper(self, lane: Lane) -> Callable[[Received], None]:
         def keep(received: Received) -> None:
             if lane not in self.lanes.values():
-                if lane.consumption is not None:
-                    lane.consumption.reject(received, requeue=True)
-                return
+                return  # it goes back with all that was taken out
             if received.generation != lane.generation:  # what was taken out went back, and comes again
                 self._counters.in_hand -= len(lane.line)
                 lane.line.clear()

@@ -146,6 +146,19 @@ class AmqpIntake:
                 await link.ask(channel.close(), channel)
                 self.end()
 
+    async def leave(self) -> None:
+        """Ask for no more messages and give back what is in hand, in its order, before others are given any newer."""
+        self._forget(self)
+        if (link := self._link) is None or self._channel is None:
+            return
+        with suppress(BusAway):  # without a connection, all of it is back
+            await link.ask(self._channel.close(), self._channel)
+        self.end()
+
+    def holds(self, received: Received) -> bool:
+        """Say whether the message is in hand still."""
+        return received.generation == self._generation and received.tag in self._in_hand
+
     def _hand(self, event: Delivered) -> None:
         properties, headers = event.properties, event.properties.headers
         if headers is None:
@@ -174,7 +187,7 @@ class AmqpIntake:
             log.exception("a handler of %s raised; its message stays unacknowledged", received.queue)
 
     def _still_ours(self, received: Received) -> Link | None:
-        if received.generation == self._generation and received.tag in self._in_hand:
+        if self.holds(received):
             return self._link
         self._counters.stale_acks += 1
         return None

@@ -102,10 +102,25 @@ class MemoryIntake:
             if isinstance(consumer, Reader) and consumer.intake is self:
                 self._broker.cancel(self._connection, consumer)
 
-    def _still_ours(self, received: Received) -> Connection | None:
+    async def leave(self) -> None:
+        """Ask for no more messages and give back what is in hand, in its order, before others are given any newer."""
         connection = self._connection
-        if connection is not None and received.tag in self._in_hand and received.tag in connection.in_hand:
-            return connection
+        await self.cancel()
+        if connection is None:
+            return
+        for tag, handed in list(connection.in_hand.items()):
+            if isinstance(handed.consumer, Reader) and handed.consumer.intake is self:
+                self._broker.give_back(connection, tag)
+        self.end()
+
+    def holds(self, received: Received) -> bool:
+        """Say whether the message is in hand still."""
+        connection = self._connection
+        return connection is not None and received.tag in self._in_hand and received.tag in connection.in_hand
+
+    def _still_ours(self, received: Received) -> Connection | None:
+        if self.holds(received):
+            return self._connection
         self._counters.stale_acks += 1
         return None
 

@@ -132,6 +132,12 @@ class Intake(Protocol):
     async def cancel(self) -> None:
         """Ask for no more messages. What is in hand can be acknowledged still; what is not goes back on `close`."""
 
+    async def leave(self) -> None:
+        """Ask for no more messages and give back what is in hand, in its order, before others are given any newer."""
+
+    def holds(self, received: Received) -> bool:
+        """Say whether the message is in hand still: it can be acknowledged, and comes to nobody else."""
+
 
 class Bus(Protocol):
     """A connection to a broker that heals itself."""

@@ -86,3 +86,21 @@ async def test_every_topic_keeps_its_order_over_the_partitions(harness, bus):
     assert len(queues) > PARTITIONS // 2, "the hash spreads"
     if harness.balances:
         assert all(taker.received for taker in takers), "both routers work"
+
+
+async def test_who_leaves_gives_all_in_hand_to_the_next_one_before_anything_newer(harness, bus):
+    await bus.declare(only(partition("q")))
+    first = await Taker(bus, acks=False).take("q", prefetch=4)
+    await send(bus, "", "q", NUMBERS[:6])
+    await first.has(4)
+    second = await Taker(await harness.bus("second")).take("q")
+    first.ack(first.received[0])
+    await first.has(5)
+    assert [first.intake.holds(received) for received in first.received] == [False] + [True] * 4
+    await first.intake.leave()
+    assert not first.intake.holds(first.received[1])
+    await send(bus, "", "q", NUMBERS[6:])
+    await second.has(len(NUMBERS) - 1)
+    assert second.bodies == NUMBERS[1:]
+    assert [received.redelivered for received in second.received] == [True] * 4 + [False] * (len(NUMBERS) - 5)
+    await settled(bus, "q", 0)

@@ -207,16 +207,16 @@ async def test_events_wait_for_a_store_that_is_away_in_their_order_and_all_else_
     store.away = True
     for number in numbers[:100]:
         await edge.emit("orders.1", number)
-    await eventually(lambda: router.counters.held == 100)
+    await eventually(lambda: router.counters.spilled == 100)
     for number in range(50):
         await edge.emit(f"live.{number}")
     await edge.ask(ProbeRequest(1, 1), publish("orders.1", id=2), publish("live.1", id=3), grants=ADA)
     await eventually(lambda: len(edge.entries) == 51 and len(edge.replies) == 3)
     refused = [reply for reply in edge.replies if isinstance(reply, Refused)]
     assert [(reply.id, reply.code, reply.retry_after) for reply in refused] == [(2, "unavailable", 2.0)]
-    for number in numbers[100:]:  # more than the prefetch; the rest stays with the broker
+    for number in numbers[100:]:  # more than the prefetch
         await edge.emit("orders.1", number)
-    await eventually(lambda: router.counters.held == 128)
+    await eventually(lambda: router.counters.spilled == 300)
     assert not router.healthy
     store.away = False
     await eventually(lambda: len(edge.entries) == 351)
@@ -225,6 +225,25 @@ async def test_events_wait_for_a_store_that_is_away_in_their_order_and_all_else_
     await eventually(lambda: not router.counters.in_hand)
     assert router.healthy
     assert (router.counters.redelivered, letters, await waiting(edge.bus)) == (0, [], 0)
+
+
+async def test_a_router_that_stops_while_events_wait_leaves_them_to_the_next_one_in_their_order(edge, start, store):
+    router, bus = await start("first", prefetch=32)
+    store.away = True
+    for number in range(100):
+        await edge.emit("orders.1", b"%d" % number)
+    await eventually(lambda: router.counters.spilled == 100)
+    successor, _ = await start("second", prefetch=32)
+    stopping = asyncio.create_task(router.stop())
+    for number in range(100, 200):
+        await edge.emit("orders.1", b"%d" % number)
+    await stopping
+    await bus.close()
+    await eventually(lambda: successor.counters.spilled == 100)
+    store.away = False
+    await eventually(lambda: len(edge.entries) == 200)
+    assert edge.payloads == [b"%d" % number for number in range(200)]
+    await eventually(lambda: not successor.counters.in_hand)
 
 
 async def test_routers_share_the_partitions_and_one_that_stops_leaves_nothing_behind(broker, edge, start):
