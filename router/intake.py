@@ -30,7 +30,7 @@ from router.pipeline import Pipeline
 from router.plan import DeadLetter, Deeds, Plan
 from router.refusals import Unprocessable, failed_on
 from router.rollcall import RollCall
-from router.spill import Spill
+from router.spill import LOOK, Spill
 from router.storage import Storage
 from shared.bus.port import STOP_PATIENCE, Bus, BusState, Received, Source
 from shared.bus.port import Intake as Consumption
@@ -44,8 +44,6 @@ FINISH_TIMEOUT = 10.0
 
 GATHERING = 0.1
 """Seconds from the first doubtful message to its turn: which of them is first matters, see `router.line`."""
-DRAINS = 4
-"""Turns for what waited beside a partition to one for what is new: the former has to get less."""
 DOUBT_LASTS = 5.0
 """Seconds without any after which the next doubtful message is the first."""
 
@@ -85,7 +83,6 @@ class Intake:
         self._turn_began = 0
         self._generation = 0
         self._spill = Spill(bus, pipeline.waits_for_store, self._came_out, counters, prefetch)
-        self._drains = 0
         self._losses = 0
         """How often what was in hand has ceased to be ours."""
         self._wake = asyncio.Event()
@@ -160,6 +157,7 @@ class Intake:
             self._generation = received.generation
             self._lose()
         self._doubt.note(received)
+        self._spill.heard.add(received.queue)
         self._waiting.put(received)
         self._counters.in_hand += 1
         self._wake.set()
@@ -199,6 +197,8 @@ class Intake:
                 await self._turn(consumption, self._held)
             elif self._spill.lanes and not self._storage.away and not self._stopping:
                 await self._drain(consumption)
+            elif self._storage.away and self._spill.is_to_look(self._held):
+                await self._spill.hand_over(self._held, self._waiting, consumption)
             elif self._waiting:  # while anything is held, the store is away, and appends nothing of this
                 await self._turn(consumption, self._waiting)
             elif self._stopping:
@@ -207,18 +207,22 @@ class Intake:
                 await self._answer(self._decider.dismissed)
                 return
             else:
-                self._wake.clear()
+                await self._rest(LOOK if self._held or self._spill.lanes else None)
+
+    async def _rest(self, within: float | None) -> None:
+        """Wait until there is something to do, or for so many seconds."""
+        self._wake.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
                 await self._wake.wait()
 
     async def _drain(self, consumption: Consumption) -> None:
         """Take a turn of what waited beside its partition, or of what is new, or see whether there is an end of it."""
         try:
-            ready = None if self._waiting and self._drains >= DRAINS else await self._spill.drain()
+            ready = await self._spill.drain(self._waiting)
             if ready is not None:
-                self._drains += 1
                 await self._turn(*ready)
                 return
-            self._drains = 0
             next_line = self._waiting or await self._spill.end(consumption)
             self._counters.spilling = len(self._spill.lanes)
             if next_line:
@@ -227,10 +231,7 @@ class Intake:
         except BusError as error:
             journal.held("what waits beside a partition", error, 0)
         if self._spill.lanes:
-            self._wake.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(GATHERING):
-                    await self._wake.wait()
+            await self._rest(GATHERING)
 
     def _came_out(self, received: Received) -> None:
         self._doubt.note(received)
@@ -258,7 +259,7 @@ class Intake:
         self._spill.settle(source, len(turn) - len(held))
         if self._held and self._storage.away:
             await self._spill.make_room(self._held, consumption)
-        self._counters.held = len(self._held) + sum(len(lane.kept) for lane in self._spill.lanes.values())
+        self._spill.count(self._held)
         self._counters.in_hand -= len(turn) - len(held)
 
     async def _set_aside(self, turn: list[Received], consumption: Consumption, held: list[Received]) -> list[Received]:

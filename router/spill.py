@@ -20,7 +20,7 @@ from dataclasses import replace
 from router.counters import Counters
 from router.doubt import identity
 from router.line import Line
-from shared.bus.port import Bus, HeaderValue, Intake, Message, Received, Source
+from shared.bus.port import Bus, Depth, HeaderValue, Intake, Message, Received, Source
 from shared.bus.topology import EVENTS, spill, spill_queue
 from shared.clock import monotonic
 from shared.errors import BusError, ConfigurationError
@@ -30,6 +30,12 @@ TOPIC, MARKER = "x-penstock-topic", "x-penstock-marker"
 
 RETURNING = 0.1
 """Seconds in which what a dead router had taken out of a lane returns to it."""
+
+DRAINS = 4
+"""Turns for what waited beside a partition to one for what is new: the former has to get less."""
+
+LOOK = 1.0
+"""Seconds between two looks for partitions that another router is to have, while events of them wait for the store."""
 
 LOOK_AGAIN = 1.0
 """Seconds within which that is not waited for again: what marks a lane is the first that comes back to a partition."""
@@ -86,7 +92,14 @@ class Spill:
         self._counters = counters
         self._prefetch = prefetch
         self._ended: list[Intake] = []
+        self._drained = 0
+        """Turns since the last one for what is new."""
         self._losses = 0
+        self.heard: set[str] = set()
+        """Routes of which something came since `hand_over` looked last."""
+        self._look_at = 0.0
+        self._stalled: set[str] = set()
+        """Routes of which nothing had come, though there was more, when it did."""
         self._looked: dict[str, float] = {}
         """When it was last waited for what may return to a route's lane, by route; seconds, monotonic."""
 
@@ -135,19 +148,67 @@ class Spill:
             return
         depths = {route: await self._bus.depth(spill_queue(route)) for route in back}
         now = monotonic()
-        empty = [route for route, depth in depths.items() if depth is not None and not depth.messages]
+        empty = [route for route, depth in depths.items() if depth is not None and not _is_used(depth)]
         if empty := [route for route in empty if now - self._looked.get(route, -LOOK_AGAIN) >= LOOK_AGAIN]:
             await asyncio.sleep(RETURNING)
             self._looked.update(dict.fromkeys(empty, monotonic()))
             depths |= {route: await self._bus.depth(spill_queue(route)) for route in empty}
         if began != self._losses:
             return
-        found = [route for route, depth in depths.items() if depth is not None and depth.messages]
+        found = [route for route, depth in depths.items() if depth is not None and _is_used(depth)]
         for route in found:
             self.lanes[route] = Lane(route)
             _mark(self.lanes[route], back[route])
         if found:
             await self.put_held(held, found, consumption)
+
+    def is_to_look(self, held: Line) -> bool:
+        """Say whether `hand_over` is due."""
+        return bool(held or self.lanes) and monotonic() >= self._look_at
+
+    async def hand_over(self, held: Line, waiting: Line, consumption: Intake) -> None:
+        """Give back what is in hand of partitions of which nothing comes, though there is more.
+
+        A router that ranks higher has come, and the broker waits until we have none of the partition in hand. It gets
+        what we give back, in its order, and by its marker finds a lane.
+        """
+        self._look_at = monotonic() + LOOK
+        in_hand = held.queues()
+        for route, lane in self.lanes.items():
+            in_hand[route] = in_hand.get(route, 0) + len(lane.kept) + 1
+        heard, self.heard = self.heard | waiting.queues().keys(), set()
+        quiet = [route for route, count in in_hand.items() if count < self._prefetch and route not in heard]
+        began, stalled = self._losses, self._stalled
+        self._stalled = set()
+        with contextlib.suppress(BusError):
+            for route in quiet:
+                depth = await self._bus.depth(route)
+                if began != self._losses or depth is None or not depth.messages:
+                    continue
+                if route in stalled:
+                    self._give_back(route, held, consumption)
+                else:
+                    self._stalled.add(route)  # what there is may be on its way to us
+
+    def count(self, held: Line) -> None:
+        """Bring the gauges up to date."""
+        self._counters.held = len(held) + sum(len(lane.kept) for lane in self.lanes.values())
+        self._counters.spilling = len(self.lanes)
+
+    def _give_back(self, route: str, held: Line, consumption: Intake) -> None:
+        events = held.take_out([route])
+        lane = self.lanes.pop(route, None)
+        self._counters.in_hand -= len(events)
+        if lane is not None:
+            self._counters.in_hand -= len(lane.kept) + len(lane.line)
+            events = [*([] if lane.marker is None else [lane.marker]), *lane.kept.take_out([route]), *events]
+            lane.line.clear()
+            if lane.consumption is not None:
+                self._ended.append(lane.consumption)
+        for event in events:
+            consumption.reject(event, requeue=True)
+        self._counters.handed_over += 1
+        self.count(held)
 
     async def put(self, events: Sequence[Received], consumption: Intake) -> list[Received]:
         """Move `events` beside their partitions; return those for which there is no room, and are kept in hand.
@@ -176,13 +237,18 @@ class Spill:
         if many := [queue for queue, count in held.queues().items() if 2 * count > self._prefetch]:
             await self.put_held(held, many, consumption)
 
-    async def drain(self) -> tuple[Intake, Line] | None:
-        """Return the next messages that may be done, and whose they are; None where there are none just now."""
+    async def drain(self, new: Line) -> tuple[Intake, Line] | None:
+        """Return the next messages that may be done, and whose they are; None where it is the turn of what is new."""
+        if new and self._drained >= DRAINS:
+            self._drained = 0
+            return None
         for route, lane in list(self.lanes.items()):
             if lane.consumption is None:
                 await self._take_out(route, lane)
             if lane.line and lane.consumption is not None:
+                self._drained += 1
                 return lane.consumption, lane.line
+        self._drained = 0
         return None
 
     def settle(self, line: Line, done: int) -> None:
@@ -194,7 +260,7 @@ class Spill:
     async def end(self, consumption: Intake) -> Line | None:
         """End lanes that are drained; return what one of them kept in hand, where that is next."""
         for route, lane in list(self.lanes.items()):
-            if not await self._is_drained(route, lane) or self.lanes.get(route) is not lane:
+            if not await self._is_drained(lane) or self.lanes.get(route) is not lane:
                 continue
             if lane.marker is not None and not lane.proven:
                 self._counters.in_hand += 1
@@ -250,17 +316,15 @@ class Spill:
             else:
                 self._ended.append(consumption)
 
-    async def _is_drained(self, route: str, lane: Lane) -> bool:
-        if lane.line or await self._depth(route):
+    async def _is_drained(self, lane: Lane) -> bool:
+        depth = await self._bus.depth(lane.queue)
+        # Another one that consumes from it has some of it in hand: a router that does not know yet that it lost it.
+        if lane.line or (depth is not None and (depth.messages or depth.consumers > 1)):
             lane.empty_since = None
             return False
         if lane.empty_since is None:
             lane.empty_since = monotonic()
         return lane.settled >= lane.expected or monotonic() - lane.empty_since >= SETTLED_AFTER
-
-    async def _depth(self, route: str) -> int:
-        depth = await self._bus.depth(spill_queue(route))
-        return 0 if depth is None else depth.messages
 
     def _publish(self, lane: Lane, event: Received) -> asyncio.Future[None] | None:
         headers: dict[str, HeaderValue] = {TOPIC: event.routing_key, MARKER: lane.mark}
@@ -287,6 +351,11 @@ class Spill:
             self._came(event)
 
         return keep
+
+
+def _is_used(depth: Depth) -> bool:
+    """Say whether something waits in a queue, or is in the hands of somebody who consumes from it."""
+    return bool(depth.messages or depth.consumers)
 
 
 def _mark(lane: Lane, event: Received) -> None:

@@ -232,6 +232,7 @@ def spill(route: str) -> Topology:
         SPILL_MESSAGES,
         SPILL_BYTES,
         Overflow.REJECT_PUBLISH,
+        single_active_consumer=True,
         delivery_limit=ROUTE_DELIVERIES,
         dead_letter_exchange=DEAD,
     )

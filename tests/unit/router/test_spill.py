@@ -8,7 +8,7 @@ from router import spill as room
 from shared.bus import topology
 from shared.bus.port import Message
 from shared.envelopes import ProbeRequest
-from shared.topics import PARTITIONS
+from shared.topics import PARTITIONS, rank
 from tests.support.eventually import eventually
 from tests.unit.router.edge import waiting
 from tests.unit.router.running import idle, made, opened, routed, router_bus
@@ -174,6 +174,37 @@ async def test_a_connection_that_is_lost_while_a_lane_is_drained_loses_nothing_a
         await idle(router, edge)
         assert in_order(edge, 40)
         assert await spilled(edge) == 0
+
+
+@pytest.mark.parametrize("count", [3, 30], ids=["held", "beside"])
+async def test_a_router_that_ranks_higher_gets_its_partitions_though_events_of_them_wait(monkeypatch, count):
+    monkeypatch.setattr(room, "LOOK", 0.02)
+    store = Shelf()
+    async with routed(store, topics=LIVE, prefetch=PREFETCH) as (router, edge):
+        store.away = True
+        for number in range(count):
+            await edge.emit("a", b"%d" % number, message_id=f"m{number}")
+        await eventually(lambda: router.counters.held + router.counters.spilled == count)
+        [route] = router._intake._spill.lanes or router._intake._held.queues()
+        heir = made(await opened(edge.broker, "heir"), store, _name_that_outranks(router.name, route), topics=LIVE)
+        await heir.start()
+        for number in range(64):
+            await emit(edge, f"live.{number}", number)
+        await eventually(lambda: len(edge.entries) == 64)
+        assert router.counters.handed_over == 1
+        assert heir.counters.held + heir.counters.spilling > 0
+        store.away = False
+        for number in range(count, count + 10):
+            await edge.emit("a", b"%d" % number, message_id=f"m{number}")
+        await eventually(lambda: in_order(edge, count + 10))
+        await idle(heir, edge)
+        await eventually(lambda: (router.counters.in_hand, router.counters.held) == (0, 0))
+        await heir.stop()
+
+
+def _name_that_outranks(name, route):
+    number = int(route.rsplit(".", 1)[1])
+    return next(f"heir-{n}" for n in range(1000) if rank(f"heir-{n}", number) > rank(name, number))
 
 
 async def test_what_finds_no_room_beside_stays_in_hand_behind_it(monkeypatch):
