@@ -130,7 +130,9 @@ def decide(since: Since | None, tail: int, base: Place) -> Decision:
         after = max(0, base.offset - tail)
         return Decision(after if after < base.offset else None, recovered, EPOCH_CHANGED if since else None)
     if since.epoch != base.epoch:
-        return Decision(recovered=False, lost=EPOCH_CHANGED)
+        # All that the new log has is news: it began when the one that the client knows was lost.
+        after = max(0, base.offset - MAX_ENTRIES)
+        return Decision(after if after < base.offset else None, recovered=False, lost=EPOCH_CHANGED)
     if since.offset >= base.offset:
         return Decision(recovered=True)
     if base.offset - since.offset > MAX_ENTRIES:
@@ -141,7 +143,14 @@ def decide(since: Since | None, tail: int, base: Place) -> Decision:
 def begin(
     topic: str, since: Since | None, base: Place, decision: Decision, past: Sequence[Kept] | None
 ) -> Beginning:
-    """Say how a topic begins, with the `past` that was found; None: it cannot be found any more."""
+    """Say how a topic begins, with the `past` that was found; None: it cannot be found any more.
+
+    Of a log that is another than the client knows all that it has follows, after a gap.
+    """
+    if decision.lost is not None and past:
+        begins = past[0].entry.offset or 1
+        missed = Missed(topic, base.epoch, begins, decision.lost)
+        return Beginning(topic, Place(base.epoch, begins - 1), False, missed, past)
     if decision.lost is not None or past is None:
         missed = Missed(topic, base.epoch, base.offset + 1, decision.lost or TRIMMED)
         return Beginning(topic, base) if decision.recovered is None else Beginning(topic, base, False, missed)

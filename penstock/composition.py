@@ -63,6 +63,7 @@ class OpenStore:
         """
         try:
             await self._store.recent(0.0, monotonic())
+            await self._store.age(monotonic())  # counted from the first time that somebody asks
         except StoreAway as away:
             log.warning("%s Routers wait for it.", away, extra={"event": "store.away"})
 
@@ -125,7 +126,7 @@ def make_store(settings: RouterSettings, name: str | None = None) -> Store:
             "rates in memory end with their process, and no other router would know them). For everything in one "
             "process use `penstock up`."
         )
-    return MemoryStore(settings.max_limit_keys)
+    return MemoryStore(settings.max_limit_keys, born=monotonic())
 
 
 def _sentences(error: ValidationError, given: Mapping[str, Any]) -> str:

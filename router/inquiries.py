@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from router.history import entries_of, head_of
-from router.plan import Inquiry
+from router.plan import Inquiry, Recent
 from router.refusals import store_away, too_many_heads
 from router.rules import Rules
 from shared.envelopes import (
@@ -59,10 +59,10 @@ class Inquiries:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
 
-    def reads(self, inquiries: Sequence[Inquiry], recent: Sequence[str] | None) -> dict[Read, None]:
+    def reads(self, inquiries: Sequence[Inquiry], recent: Recent | None) -> dict[Read, None]:
         """Return what is to be read for all `inquiries`, each once.
 
-        `recent` are the topics whose logs grew within the time of `since`; None where the store could not say.
+        `recent` tells whose logs grew within the time of `since`; None where the store could not say.
         """
         reads: dict[Read, None] = {}
         patterns = []
@@ -102,24 +102,28 @@ class Inquiries:
         request = inquiry.request
         return SubscribeAllowed(request.session, request.id, request.topic, log.epoch, log.head, info=inquiry.info)
 
-    def _find_heads(self, patterns: Sequence[Inquiry], recent: Sequence[str]) -> None:
-        """Say of each pattern which logs are to be read; of all at once, as there may be many of both."""
+    def _find_heads(self, patterns: Sequence[Inquiry], recent: Recent) -> None:
+        """Say of each pattern which logs are to be read; of all at once, as there may be many of both.
+
+        Of a time in which the store lost its logs none are told: what grew before that, nobody knows any more.
+        """
         trie: PatternTrie[str] = PatternTrie()
         grown: dict[str, list[Read]] = {inquiry.request.topic: [] for inquiry in patterns}
         for pattern in grown:
             trie.add(pattern, pattern)
-        for topic in recent:
+        for topic in recent.topics:
             if self._rules.of(topic).history:
                 for pattern in trie.match(topic):
                     if len(grown[pattern]) <= MAX_HEADS_OF_A_GATEWAY:
                         grown[pattern].append(head_of(topic))
-        complete = len(recent) < MAX_RECENT
+        complete = len(recent.topics) < MAX_RECENT
         heads = {pattern: tuple(logs) for pattern, logs in grown.items()}
         room = TURN_HEADS
         for inquiry in patterns:
             most = MAX_HEADS_OF_A_GATEWAY if isinstance(inquiry.request, GrownRequest) else MAX_HEADS
             told = heads[inquiry.request.topic]
-            found = told if complete and len(told) <= most else None
+            remembered = recent.age >= (inquiry.within or 0.0)
+            found = told if complete and remembered and len(told) <= most else None
             room -= len(found or ())
             if found is not None and room < 0:
                 inquiry.refusal = too_many_heads()

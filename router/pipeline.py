@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from router.events import Events
 from router.history import entry_at, first_of, in_order
 from router.inquiries import Inquiries, Logs, since
-from router.plan import Asker, Attending, Deeds, Inquiry, Parked, Plan, Publication
+from router.plan import Asker, Attending, Deeds, Inquiry, Parked, Plan, Publication, Recent
 from router.presence import conclude as conclude_presence
 from router.reading import read_batch
 from router.refusals import DeadReason, Refusal, Unprocessable, failed_on, internal, store_away, too_fast
@@ -62,9 +62,9 @@ class Pipeline:
         return since(plan.inquiries)
 
     def reads(
-        self, plan: Plan, admissions: Sequence[Admitted | Exception], recent: Sequence[str] | None
+        self, plan: Plan, admissions: Sequence[Admitted | Exception], recent: Recent | None
     ) -> Sequence[Read]:
-        """Return what the plan needs to read; `recent` are the topics whose logs grew, None where that is not known."""
+        """Return what the plan needs to read; `recent` is None where it is not known which logs grew."""
         reads = self._inquiries.reads(plan.inquiries, recent)
         for publication, admitted in zip(plan.publications, admissions, strict=True):
             if isinstance(admitted, Admitted) and admitted.repeated and admitted.position is not None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import ceil
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
@@ -53,6 +54,13 @@ class Publication(msgspec.Struct, gc=False):
     session: int = 0
     id: int = 0
     origin: Received | None = None
+
+
+class Recent(NamedTuple):
+    """The topics whose logs grew of late, newest first, and for how many seconds the store remembers everything."""
+
+    topics: Sequence[str]
+    age: float
 
 
 class Inquiry(msgspec.Struct):

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from router import journal
 from router.counters import Counters
+from router.plan import Recent
 from shared.backoff import full_jitter
 from shared.clock import monotonic
 from shared.errors import StoreAway
@@ -85,12 +86,14 @@ class Storage:
         self._attempt = 0
         return admissions
 
-    async def recent(self, within: float) -> Sequence[str] | None:
+    async def recent(self, within: float) -> Recent | None:
         """Return the topics whose logs grew within so many seconds; None where the store cannot say."""
         if self.away:
             return None
         try:
-            return await self._store.recent(within, monotonic())
+            topics = await self._store.recent(within, monotonic())
+            # Asked for behind them, so that a store that is emptied in between shows it.
+            return Recent(topics, await self._store.age(monotonic()))
         except StoreAway as reason:
             self._lose(reason)
         except Exception as fault:
@@ -183,6 +186,7 @@ class Storage:
             self._count_time()
             try:
                 await self._store.admit(_KNOCK, monotonic())
+                await self._store.age(monotonic())  # where it has lost everything, from now on it is counted
             except StoreAway:
                 continue
             except Exception as fault:

@@ -19,7 +19,8 @@ class MemoryStore:
     """See `shared.store.port.Store`. Everything in it is bounded, and beyond its bound the longest unused goes first.
 
     `max_keys` rates; `max_logs` logs of `max_log_bytes` bytes in all; `max_appended_keys` keys of entries;
-    `max_attempted` keys of attempts. What had to go is counted by `counters`.
+    `max_attempted` keys of attempts. What had to go is counted by `counters`. `born` is when it was made, monotonic
+    seconds: what was appended before that, by another process, it does not remember.
     """
 
     lasting = False
@@ -31,7 +32,9 @@ class MemoryStore:
         max_log_bytes: int = MAX_LOG_BYTES,
         max_appended_keys: int = MAX_APPENDED_KEYS,
         max_attempted: int = MAX_ATTEMPTED,
+        born: float = float("-inf"),
     ) -> None:
+        self._born = born
         self.counters = StoreCounters()
         self.logs = Logs(max_logs, max_log_bytes, max_appended_keys, counters=self.counters)
         self.presence = Presence(new_epoch)
@@ -57,6 +60,11 @@ class MemoryStore:
         """Return the topics to whose logs something was appended in the last `within` seconds, newest first."""
         self.counters.count("recent")
         return self.logs.recent(within, now)
+
+    async def age(self, now: float) -> float:
+        """Return for how many seconds all that was appended is remembered."""
+        self.counters.count("age")
+        return now - self._born
 
     async def call(self, roll: Roll, now: float) -> Called:
         """Carry out a batch about who is where."""

@@ -141,6 +141,12 @@ class Store(Protocol):
         At most `MAX_RECENT`.
         """
 
+    async def age(self, now: float) -> float:
+        """Return for how many seconds all that was appended is remembered: since the store was made, or lost something.
+
+        What has expired, and what a log has no room for, was not lost. Infinite where nothing can have been.
+        """
+
     async def call(self, roll: Roll, now: float) -> Called:
         """Carry out a batch about who is where, in its order: renew leases, take reports, look at topics."""
 

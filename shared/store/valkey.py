@@ -19,7 +19,7 @@ from shared.store.roll import Attend, Attendance, Called, Roll
 from shared.store.valkey_link import SingleLink
 from shared.store.valkey_packing import MAX_BATCH, Packing
 from shared.store.valkey_roll import attendance, call, packed_commands
-from shared.store.valkey_scripts import ADMIT, ATTEMPTS, READ, RECENT, ROLL
+from shared.store.valkey_scripts import ADMIT, AGE, ATTEMPTS, READ, RECENT, ROLL
 from shared.store.valkey_turns import Turns
 from shared.store.valkey_url import Kind, StoreUrl, parse
 
@@ -88,6 +88,11 @@ class ValkeyStore:
         async with self.turns.beside("recent"):
             flat = await self._link.call(RECENT, packing.recent(self._packing.index, within, MAX_RECENT))
         return [topic.decode() for topic in flat[::2]]
+
+    async def age(self, now: float) -> float:
+        """Return for how many seconds all that was appended is remembered."""
+        async with self.turns.beside("age"):
+            return float(await self._link.call(AGE, packing.age(self._packing.index))) / 1e6
 
     async def call(self, roll: Roll, now: float) -> Called:
         """Carry out a batch about who is where: one call for it, and one for topics whose time has come."""

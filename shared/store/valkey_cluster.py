@@ -24,7 +24,7 @@ from shared.store.roll import Attend, Attendance, Called, Roll
 from shared.store.valkey_link import connection_options
 from shared.store.valkey_packing import MAX_BATCH, Packed, Packing
 from shared.store.valkey_roll import attendance, call, packed_commands
-from shared.store.valkey_scripts import ADMIT, ATTEMPTS, READ, RECENT, ROLL, Script
+from shared.store.valkey_scripts import ADMIT, AGE, ATTEMPTS, READ, RECENT, ROLL, Script
 from shared.store.valkey_turns import Turns
 from shared.store.valkey_url import StoreUrl
 from shared.topics import slot
@@ -127,6 +127,12 @@ class ClusterStore:
             answers = await self._link.call(RECENT, calls)
         found = [(float(at), topic) for flat in answers for topic, at in zip(flat[::2], flat[1::2], strict=True)]
         return [topic.decode() for _, topic in nlargest(MAX_RECENT, found)]
+
+    async def age(self, now: float) -> float:
+        """Return for how many seconds all that was appended is remembered, in every one of Penstock's slots."""
+        calls = [(tag, packing.age(f"{tag}recent")) for tag in self._packing.tags]
+        async with self.turns.beside("age"):
+            return min(map(float, await self._link.call(AGE, calls))) / 1e6
 
     async def call(self, roll: Roll, now: float) -> Called:
         """Carry out a batch about who is where: the index first, then the topics, each in one pipeline."""

@@ -140,6 +140,11 @@ def recent(index: str, within: float, most: int) -> bytes:
     return _encode((index, within * 1e6, most))
 
 
+def age(index: str) -> bytes:
+    """Pack the question for how long everything is remembered."""
+    return _encode((index, REMEMBERED * 1000))
+
+
 def answers(reply: bytes) -> list[Any]:
     """Unpack the answers to a batch of commands."""
     unpacked: list[Any] = _decode(reply)

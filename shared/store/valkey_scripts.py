@@ -25,5 +25,6 @@ def _script(name: str) -> Script:
 ADMIT = _script("admit")
 READ = _script("read")
 RECENT = _script("recent")
+AGE = _script("age")
 ROLL = _script("roll")
 ATTEMPTS = _script("attempts")

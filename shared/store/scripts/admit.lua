@@ -115,5 +115,6 @@ if nth > 0 then
   end
   redis.call('ZREMRANGEBYRANK', index, 0, -bound - 1)
   redis.call('PEXPIRE', index, remembered)
+  born(index, remembered)
 end
 return cmsgpack.pack(answers)

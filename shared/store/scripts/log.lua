@@ -28,6 +28,19 @@ local function run()
   return run_now
 end
 
+-- The time since which the logs of an index are whole, in microseconds: that of the first call since they were lost.
+local function born(index, remembered)
+  local name = index .. ':born'
+  local value = redis.call('GET', name)
+  local since = value and string.sub(value, 1, RUN) == run() and tonumber(string.sub(value, RUN + 1))
+  if since then
+    redis.call('PEXPIRE', name, remembered)
+    return since
+  end
+  redis.call('SET', name, run() .. string.format('%.17g', micros), 'PX', remembered)
+  return micros
+end
+
 -- The log whose card is `card` (false: it has none), or a new one with the epoch `candidate`.
 local function opened(tag, topic, card, candidate)
   local log = {card = tag .. 'head:' .. topic, list = tag .. 'log:' .. topic}

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import AsyncIterator
+from time import monotonic
 
 import pytest
 
@@ -15,7 +16,7 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
     """A store, as empty as on its first day."""
     store: Store
     if request.param == "memory":
-        store = MemoryStore()
+        store = MemoryStore(born=monotonic())
     elif request.param == "valkey":
         store = open_store(request.getfixturevalue("store_url"))
     else:

@@ -107,6 +107,16 @@ async def test_a_topic_that_is_quiet_is_no_longer_recent(store: Store) -> None:
     assert list(await store.recent(60, monotonic())) == ["a"]
 
 
+async def test_a_store_says_for_how_long_it_remembers_everything(store: Store) -> None:
+    first = await store.age(monotonic())
+    asked = monotonic()
+    await fill(store, "a", 1)
+    await eventually(lambda: monotonic() > asked + 0.05)
+    later = await store.age(monotonic())
+    assert 0 <= first < later
+    assert later - first >= 0.04
+
+
 async def test_recent_topics_are_bounded(store: Store) -> None:
     for start in range(0, MAX_RECENT + 1000, 1000):
         await admit(store, *[append(f"t.{number}", b"") for number in range(start, start + 1000)])

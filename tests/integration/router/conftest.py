@@ -46,6 +46,10 @@ class LeavingStore(MemoryStore):
         self._reach()
         return await super().recent(within, now)
 
+    async def age(self, now):
+        self._reach()
+        return await super().age(now)
+
     def _reach(self):
         if self.away:
             raise StoreAway("the test took it away")

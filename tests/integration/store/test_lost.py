@@ -1,6 +1,7 @@
 """What was lost or is in the way: logs begin anew, scripts are brought along again."""
 
 import asyncio
+from time import monotonic
 
 import pytest
 from redis import Redis
@@ -10,6 +11,7 @@ from shared.store.port import DEDUPE, MAX_RECENT, REMEMBERED, Admit, Append, Pos
 from shared.store.valkey import open_store
 from shared.topics import slot
 from tests.integration.store.asking import append, read
+from tests.support.eventually import eventually
 from tests.support.store import OwnCluster
 from tests.support.store.server import asking
 
@@ -55,6 +57,19 @@ async def test_a_log_whose_entries_are_lost_goes_on_and_tells_what_it_has(store:
     assert (log.first, list(log.entries)) == (4, [(4, b"new")])
 
 
+async def test_a_store_that_was_emptied_remembers_nothing_of_before(store: Store, store_url: str) -> None:
+    await append(store, "a")
+    await eventually(lambda: older_than(store, 0.1))
+    with asking(store_url) as client:
+        client.flushdb()
+    await append(store, "a")
+    assert await store.age(monotonic()) < 0.1
+
+
+async def older_than(store: Store, seconds: float) -> bool:
+    return await store.age(monotonic()) > seconds
+
+
 async def test_forgotten_scripts_are_brought_along_again(store: Store, store_url: str) -> None:
     epoch = (await append(store, "a")).epoch
     with asking(store_url) as client:
@@ -75,6 +90,7 @@ async def test_everything_in_the_store_ends_by_itself(store: Store, store_url: s
     assert spans.pop(key("head")) == pytest.approx(300 + REMEMBERED, abs=5)
     assert spans.pop(key("head", "b")) == pytest.approx(REMEMBERED, abs=5)
     assert spans.pop("penstock:recent") == pytest.approx(REMEMBERED, abs=5)
+    assert spans.pop("penstock:recent:born") == pytest.approx(REMEMBERED, abs=5)
     [(name, span)] = spans.items()
     assert name.startswith(f"penstock:{{{slot('a')}}}:key:")
     assert span == pytest.approx(DEDUPE, abs=5)

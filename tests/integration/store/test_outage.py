@@ -55,6 +55,7 @@ async def test_a_server_that_comes_back_with_its_data_begins_new_epochs_and_serv
     await asyncio.to_thread(keeping_store.start)
     await eventually(lambda: answers(store))
     assert keeping_store.ask("EXISTS", "penstock:{202}:log:a", "penstock:{90}:log:a") >= 0
+    assert await store.age(monotonic()) < 1.0, "of what it has had before it does not know whether it is whole"
     log = await read(store, "a")
     assert (log.head, log.first, list(log.entries)) == (0, 1, [])
     assert log.epoch != first.epoch

@@ -40,8 +40,8 @@ def kept(*offsets: int, topic: str = "a", at: int = 0, size: int = 1) -> list[Ke
         (Since("e", 4), 0, Decision(4, True)),
         (Since("e", 4), 3, Decision(4, True)),
         (Since("e", 0), 0, Decision(0, True)),
-        (Since("f", 4), 0, Decision(recovered=False, lost=EPOCH_CHANGED)),
-        (Since("f", 12), 0, Decision(recovered=False, lost=EPOCH_CHANGED)),
+        (Since("f", 4), 0, Decision(0, False, EPOCH_CHANGED)),
+        (Since("f", 12), 0, Decision(0, False, EPOCH_CHANGED)),
         (Since(at=7), 0, Decision(None, False, EPOCH_CHANGED)),
     ],
 )
@@ -90,6 +90,12 @@ def test_a_shorter_tail_is_no_gap() -> None:
 def test_a_past_that_cannot_be_found_is_a_gap_up_to_the_present() -> None:
     assert began(Since("e", 5), None) == Beginning("a", BASE, False, Missed("a", "e", 11, TRIMMED))
     assert began(Since("f", 5), []) == Beginning("a", BASE, False, Missed("a", "e", 11, EPOCH_CHANGED))
+
+
+def test_of_a_log_that_began_anew_all_that_it_has_follows_the_gap() -> None:
+    past = kept(1, 2, 3)
+    gap = Missed("a", "e", 1, EPOCH_CHANGED)
+    assert began(Since("f", 40), past) == Beginning("a", Place("e", 0), False, gap, past)
 
 
 def test_of_a_topic_that_one_did_not_know_all_that_is_new_is_sent() -> None:

@@ -14,7 +14,7 @@ from router.keys import OneKey
 from router.limits import Limits, Rate
 from router.payloads import Payloads
 from router.pipeline import Pipeline
-from router.plan import Deeds, Plan
+from router.plan import Deeds, Plan, Recent
 from router.requests import Requests
 from router.rules import Rules
 from router.settings import DEFAULT_RULE, TopicRule
@@ -100,7 +100,7 @@ def conclude(pipeline: Pipeline, plan: Plan, store: Shelf | None = None) -> Deed
     store = store or Shelf()
     admissions = at_once(store.admit(plan.commands, 0.0))
     since = pipeline.since(plan)
-    recent = None if since is None else at_once(store.recent(since, 0.0))
+    recent = None if since is None else Recent(at_once(store.recent(since, 0.0)), at_once(store.age(0.0)))
     reads = pipeline.reads(plan, admissions, recent)
     logs = at_once(store.read(reads, 0.0)) if reads else []
     return pipeline.conclude(plan, admissions, dict(zip(reads, logs, strict=True)))

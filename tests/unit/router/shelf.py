@@ -24,6 +24,7 @@ class Shelf:
         self.commands: list[Admit] = []
         self.begun: dict[str, set[int]] = {}
         self.lasting = True
+        self.remembered_for = float("inf")
         self.counters = StoreCounters()
         self.away = False
         self._rates = MemoryStore()
@@ -41,6 +42,10 @@ class Shelf:
         self._reach()
         self.spans.append(within)
         return self.grown[::-1]
+
+    async def age(self, now: float) -> float:
+        self._reach()
+        return self.remembered_for
 
     async def begin(self, key: str, number: int, now: float) -> int:
         self._reach()

@@ -172,6 +172,15 @@ def test_heads_that_one_turn_has_no_room_for_are_to_be_asked_for_again():
     assert {(reply.code, reply.retry_after) for reply in answers if isinstance(reply, Refused)} == {("overloaded", 1.0)}
 
 
+def test_of_a_time_before_the_store_lost_its_logs_nothing_is_told():
+    store = grown(3)
+    store.remembered_for = 5.0
+    long_ago = answer(store, subscribe("a.*", resume=True, within=6.0))
+    assert (long_ago.heads, long_ago.recovered) == (None, False)
+    assert len(answer(store, subscribe("a.*", resume=True, within=4.0)).heads) == 3
+    assert answer(store, GrownRequest(-4, 2, "a.*", 6.0)).heads is None
+
+
 def test_a_gateway_is_told_of_more_logs_than_a_client():
     reply = answer(grown(MAX_HEADS + 1), GrownRequest(-4, 2, "a.*", 1.0))
     assert isinstance(reply, Grown)
