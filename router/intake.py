@@ -86,8 +86,7 @@ class Intake:
         self._generation = 0
         self._spill = Spill(bus, pipeline.waits_for_store, self._came_out, counters, prefetch)
         self._drains = 0
-        self._losses = 0
-        """How often what was in hand has ceased to be ours."""
+        self._losses = 0  # how often what was in hand has ceased to be ours
         self._wake = asyncio.Event()
         self._keys_came = False
         self._stopping = False
@@ -160,6 +159,7 @@ class Intake:
             self._generation = received.generation
             self._lose()
         self._doubt.note(received)
+        self._spill.came[received.queue] = monotonic()
         self._waiting.put(received)
         self._counters.in_hand += 1
         self._wake.set()
@@ -208,7 +208,7 @@ class Intake:
                 return
             else:
                 self._wake.clear()
-                await self._wake.wait()
+                await self._spill.rest(self._wake, self._held, consumption)
 
     async def _drain(self, consumption: Consumption) -> None:
         """Take a turn of what waited beside its partition, or of what is new, or see whether there is an end of it."""

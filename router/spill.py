@@ -34,6 +34,10 @@ RETURNING = 0.1
 LOOK_AGAIN = 1.0
 """Seconds within which that is not waited for again: what marks a lane is the first that comes back to a partition."""
 
+OUTRANKED_AFTER = 1.0
+"""Seconds without a message of a partition in which some wait, until it counts as somebody else's: the broker gives
+none to us any more, and none to who outranks us before our hands are empty."""
+
 SETTLED_AFTER = 2.0
 """Seconds for which a lane is empty until it counts as drained, where some of it went another way: to the dead letters,
 or because an operator purged it."""
@@ -87,6 +91,9 @@ class Spill:
         self._prefetch = prefetch
         self._ended: list[Intake] = []
         self._losses = 0
+        self.came: dict[str, float] = {}
+        """When a message of a route came last, by route; seconds, monotonic."""
+        self._rested_at = 0.0
         self._looked: dict[str, float] = {}
         """When it was last waited for what may return to a route's lane, by route; seconds, monotonic."""
 
@@ -176,6 +183,20 @@ class Spill:
         if many := [queue for queue, count in held.queues().items() if 2 * count > self._prefetch]:
             await self.put_held(held, many, consumption)
 
+    async def rest(self, wake: asyncio.Event, held: Line, consumption: Intake) -> None:
+        """Wait for `wake`, and meanwhile leave partitions to a router that outranks us, and finds what waits there."""
+        if not self.lanes and not held:
+            await wake.wait()
+            return
+        if monotonic() - self._rested_at >= OUTRANKED_AFTER:
+            self._rested_at = monotonic()
+            with contextlib.suppress(BusError):
+                for route in dict.fromkeys((*self.lanes, *held.queues())):
+                    await self._hand_over(route, held, consumption)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(OUTRANKED_AFTER):
+                await wake.wait()
+
     async def drain(self) -> tuple[Intake, Line] | None:
         """Return the next messages that may be done, and whose they are; None where there are none just now."""
         for route, lane in list(self.lanes.items()):
@@ -208,6 +229,24 @@ class Spill:
             if lane.marker is not None:
                 consumption.ack(lane.marker)
         return None
+
+    async def _hand_over(self, route: str, held: Line, consumption: Intake) -> None:
+        depth = await self._bus.depth(route)
+        if depth is None or not depth.messages or monotonic() - self.came.get(route, 0.0) < OUTRANKED_AFTER:
+            return
+        await self.put_held(held, [route], consumption)
+        self._counters.held = len(held) + sum(len(lane.kept) for lane in self.lanes.values())
+        lane = self.lanes.get(route)
+        if lane is None or lane.marker is None or lane.kept:
+            return
+        del self.lanes[route]
+        self._counters.spilling = len(self.lanes)
+        self._counters.in_hand -= len(lane.line)
+        if lane.consumption is not None:
+            self._ended.append(lane.consumption)
+            await self.clear()
+        consumption.reject(lane.marker, requeue=True)
+        await consumption.renew(route)  # only that has RabbitMQ look for who is next: an active one that rejects stays
 
     async def _put(self, route: str, events: Sequence[Received], consumption: Intake) -> list[Received]:
         lane = self.lanes.get(route)

@@ -70,7 +70,8 @@ def test_what_was_taken_before_somebody_listened_is_no_news() -> None:
 
 def test_what_was_taken_since_somebody_listens_is_delivered_though_the_bus_lost_it() -> None:
     discovery = holding(100, heard_for=2.5)
-    assert said(discovery.fill(fetched(96, 97, 98, 99, 100, 101, head=101, first=96), LATER)) == (97, [98, 99, 100, 101], False)
+    answer = fetched(96, 97, 98, 99, 100, 101, head=101, first=96)
+    assert said(discovery.fill(answer, LATER)) == (97, [98, 99, 100, 101], False)
 
 
 def test_where_all_that_came_is_news_more_is_asked_for() -> None:
