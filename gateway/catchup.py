@@ -59,6 +59,15 @@ class Joining:
         """Note that the client has everything of `topic` up to a place."""
         self.known[topic] = place
 
+    def begin_at(self, topic: str, place: Place) -> None:
+        """Begin with what comes after `place`: what others are given of the time before is none of this one's."""
+        self.base = place
+        self.entries = [
+            step
+            for step in self.entries
+            if step.topic != topic or step.epoch != place.epoch or (step.offset or 0) > place.offset
+        ]
+
     def hold(self, entry: Step) -> None:
         """Keep an entry for later."""
         if isinstance(entry, Entry):

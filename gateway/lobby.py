@@ -8,11 +8,14 @@ are through; they wait here, and who goes meanwhile has cost next to nothing.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 
 from gateway.transports.counters import PortCounters
 from gateway.transports.listener import MAX_HEAD, Take
+
+log = logging.getLogger(__name__)
 
 ON_THE_WAY = 256
 """Clients that are let in while others are not authenticated yet: more would only wait for each other."""
@@ -79,7 +82,11 @@ class Lobby:
                 self._counters.lobby_gone += 1
                 continue
             self._room -= 1
-            self._let_in(guest.transport, guest.head)
+            try:
+                self._let_in(guest.transport, guest.head)
+            except Exception:  # ours; who comes behind must not wait for ever
+                log.exception("a connection could not be let in", extra={"event": "lobby.failed"})
+                guest.transport.abort()
         self._counters.lobby_waiting = len(guests)
         if guests or self._room < room:
             self._arm()

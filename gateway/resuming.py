@@ -11,6 +11,7 @@ from gateway.effects import CatchUp, CatchUpAll, Effect
 from gateway.healing import Healer
 from gateway.transports.websocket import Connection
 from gateway.window import MAX_ENTRIES, Kept
+from shared.clock import wall
 from shared.envelopes import Head
 from shared.frames import Since
 
@@ -26,8 +27,23 @@ class Resuming:
         self._counters = counters
 
     def catch_up(self, connection: Connection, wanted: CatchUp) -> None:
-        """Find what is missing of one topic."""
-        self._healer.discoverer.when_begun((wanted.topic,), lambda: self._catch_up(connection, wanted))
+        """Find what is missing of one topic.
+
+        Who hears it through a pattern may lack what came before its head: then that is found out first.
+        """
+        discoverer = self._healer.discoverer
+        if wanted.head.offset:
+            head = Head(wanted.topic, wanted.head.epoch, wanted.head.offset)
+            discoverer.expect([head], int(wall() * 1000))
+        if wanted.topic not in discoverer.discovery:
+            self._catch_up(connection, wanted)
+            return
+
+        def begun() -> None:
+            wanted.joining.begin_at(wanted.topic, wanted.head)
+            self._catch_up(connection, wanted)
+
+        discoverer.when_begun((wanted.topic,), begun)
 
     def catch_up_all(self, connection: Connection, wanted: CatchUpAll) -> None:
         """Find what is missing of each of a pattern's topics."""

@@ -30,7 +30,7 @@ from router.pipeline import Pipeline
 from router.plan import DeadLetter, Deeds, Plan
 from router.refusals import Unprocessable, failed_on
 from router.rollcall import RollCall
-from router.spill import LOOK, Spill
+from router.spill import Spill
 from router.storage import Storage
 from shared.bus.port import STOP_PATIENCE, Bus, BusState, Received, Source
 from shared.bus.port import Intake as Consumption
@@ -157,7 +157,7 @@ class Intake:
             self._generation = received.generation
             self._lose()
         self._doubt.note(received)
-        self._spill.heard.add(received.queue)
+        self._spill.came[received.queue] = monotonic()
         self._waiting.put(received)
         self._counters.in_hand += 1
         self._wake.set()
@@ -197,8 +197,6 @@ class Intake:
                 await self._turn(consumption, self._held)
             elif self._spill.lanes and not self._storage.away and not self._stopping:
                 await self._drain(consumption)
-            elif self._storage.away and self._spill.is_to_look(self._held):
-                await self._spill.hand_over(self._held, self._waiting, consumption)
             elif self._waiting:  # while anything is held, the store is away, and appends nothing of this
                 await self._turn(consumption, self._waiting)
             elif self._stopping:
@@ -207,14 +205,8 @@ class Intake:
                 await self._answer(self._decider.dismissed)
                 return
             else:
-                await self._rest(LOOK if self._held or self._spill.lanes else None)
-
-    async def _rest(self, within: float | None) -> None:
-        """Wait until there is something to do, or for so many seconds."""
-        self._wake.clear()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(within):
-                await self._wake.wait()
+                self._wake.clear()
+                await self._spill.rest(self._wake, self._held, consumption)
 
     async def _drain(self, consumption: Consumption) -> None:
         """Take a turn of what waited beside its partition, or of what is new, or see whether there is an end of it."""
@@ -231,7 +223,10 @@ class Intake:
         except BusError as error:
             journal.held("what waits beside a partition", error, 0)
         if self._spill.lanes:
-            await self._rest(GATHERING)
+            self._wake.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(GATHERING):
+                    await self._wake.wait()
 
     def _came_out(self, received: Received) -> None:
         self._doubt.note(received)

@@ -34,11 +34,12 @@ RETURNING = 0.1
 DRAINS = 4
 """Turns for what waited beside a partition to one for what is new: the former has to get less."""
 
-LOOK = 1.0
-"""Seconds between two looks for partitions that another router is to have, while events of them wait for the store."""
-
 LOOK_AGAIN = 1.0
 """Seconds within which that is not waited for again: what marks a lane is the first that comes back to a partition."""
+
+OUTRANKED_AFTER = 1.0
+"""Seconds without a message of a partition in which some wait, until it counts as somebody else's: the broker gives
+none to us any more, and none to who outranks us before our hands are empty."""
 
 SETTLED_AFTER = 2.0
 """Seconds for which a lane is empty until it counts as drained, where some of it went another way: to the dead letters,
@@ -95,11 +96,9 @@ class Spill:
         self._drained = 0
         """Turns since the last one for what is new."""
         self._losses = 0
-        self.heard: set[str] = set()
-        """Routes of which something came since `hand_over` looked last."""
-        self._look_at = 0.0
-        self._stalled: set[str] = set()
-        """Routes of which nothing had come, though there was more, when it did."""
+        self.came: dict[str, float] = {}
+        """When a message of a route came last, by route; seconds, monotonic."""
+        self._rested_at = 0.0
         self._looked: dict[str, float] = {}
         """When it was last waited for what may return to a route's lane, by route; seconds, monotonic."""
 
@@ -162,53 +161,10 @@ class Spill:
         if found:
             await self.put_held(held, found, consumption)
 
-    def is_to_look(self, held: Line) -> bool:
-        """Say whether `hand_over` is due."""
-        return bool(held or self.lanes) and monotonic() >= self._look_at
-
-    async def hand_over(self, held: Line, waiting: Line, consumption: Intake) -> None:
-        """Give back what is in hand of partitions of which nothing comes, though there is more.
-
-        A router that ranks higher has come, and the broker waits until we have none of the partition in hand. It gets
-        what we give back, in its order, and by its marker finds a lane.
-        """
-        self._look_at = monotonic() + LOOK
-        in_hand = held.queues()
-        for route, lane in self.lanes.items():
-            in_hand[route] = in_hand.get(route, 0) + len(lane.kept) + 1
-        heard, self.heard = self.heard | waiting.queues().keys(), set()
-        quiet = [route for route, count in in_hand.items() if count < self._prefetch and route not in heard]
-        began, stalled = self._losses, self._stalled
-        self._stalled = set()
-        with contextlib.suppress(BusError):
-            for route in quiet:
-                depth = await self._bus.depth(route)
-                if began != self._losses or depth is None or not depth.messages:
-                    continue
-                if route in stalled:
-                    self._give_back(route, held, consumption)
-                else:
-                    self._stalled.add(route)  # what there is may be on its way to us
-
     def count(self, held: Line) -> None:
         """Bring the gauges up to date."""
         self._counters.held = len(held) + sum(len(lane.kept) for lane in self.lanes.values())
         self._counters.spilling = len(self.lanes)
-
-    def _give_back(self, route: str, held: Line, consumption: Intake) -> None:
-        events = held.take_out([route])
-        lane = self.lanes.pop(route, None)
-        self._counters.in_hand -= len(events)
-        if lane is not None:
-            self._counters.in_hand -= len(lane.kept) + len(lane.line)
-            events = [*([] if lane.marker is None else [lane.marker]), *lane.kept.take_out([route]), *events]
-            lane.line.clear()
-            if lane.consumption is not None:
-                self._ended.append(lane.consumption)
-        for event in events:
-            consumption.reject(event, requeue=True)
-        self._counters.handed_over += 1
-        self.count(held)
 
     async def put(self, events: Sequence[Received], consumption: Intake) -> list[Received]:
         """Move `events` beside their partitions; return those for which there is no room, and are kept in hand.
@@ -236,6 +192,20 @@ class Spill:
         """Move what is held beside its partition, where that has no room for much more."""
         if many := [queue for queue, count in held.queues().items() if 2 * count > self._prefetch]:
             await self.put_held(held, many, consumption)
+
+    async def rest(self, wake: asyncio.Event, held: Line, consumption: Intake) -> None:
+        """Wait for `wake`, and meanwhile leave partitions to a router that outranks us, and finds what waits there."""
+        if not self.lanes and not held:
+            await wake.wait()
+            return
+        if monotonic() - self._rested_at >= OUTRANKED_AFTER:
+            self._rested_at = monotonic()
+            with contextlib.suppress(BusError):
+                for route in dict.fromkeys((*self.lanes, *held.queues())):
+                    await self._hand_over(route, held, consumption)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(OUTRANKED_AFTER):
+                await wake.wait()
 
     async def drain(self, new: Line) -> tuple[Intake, Line] | None:
         """Return the next messages that may be done, and whose they are; None where it is the turn of what is new."""
@@ -274,6 +244,25 @@ class Spill:
             if lane.marker is not None:
                 consumption.ack(lane.marker)
         return None
+
+    async def _hand_over(self, route: str, held: Line, consumption: Intake) -> None:
+        depth = await self._bus.depth(route)
+        if depth is None or not depth.messages or monotonic() - self.came.get(route, 0.0) < OUTRANKED_AFTER:
+            return
+        await self.put_held(held, [route], consumption)
+        self.count(held)
+        lane = self.lanes.get(route)
+        if lane is None or lane.marker is None or lane.kept:
+            return
+        del self.lanes[route]
+        self._counters.spilling = len(self.lanes)
+        self._counters.in_hand -= len(lane.line)
+        if lane.consumption is not None:
+            self._ended.append(lane.consumption)
+            await self.clear()
+        self._counters.handed_over += 1
+        consumption.reject(lane.marker, requeue=True)
+        await consumption.renew(route)  # only that has RabbitMQ look for who is next: an active one that rejects stays
 
     async def _put(self, route: str, events: Sequence[Received], consumption: Intake) -> list[Received]:
         lane = self.lanes.get(route)

@@ -155,6 +155,17 @@ class AmqpIntake:
             await link.ask(self._channel.close(), self._channel)
         self.end()
 
+    async def renew(self, queue: str) -> None:
+        """Consume from one of its queues anew: behind others where they rank as high or higher."""
+        if (link := self._link) is None or (channel := self._channel) is None:
+            return
+        for consumer, name in list(self._queues.items()):
+            if name == queue:
+                await link.ask(channel.basic_cancel(consumer.decode()), channel)
+                self._queues.pop(consumer, None)
+        if self._link is link:
+            await self.begin(link)
+
     def holds(self, received: Received) -> bool:
         """Say whether the message is in hand still."""
         return received.generation == self._generation and received.tag in self._in_hand

@@ -41,8 +41,7 @@ class MemoryIntake:
         """Consume over this connection. For the bus."""
         self._connection, self._generation = connection, generation
         for source in self._sources:
-            reader = Reader(source.priority, self._prefetch, source.exclusive, intake=self)
-            self._broker.consume(connection, source.queue, reader)
+            self._consume(connection, source)
 
     def end(self) -> None:
         """Have lost the connection. For the bus."""
@@ -113,10 +112,25 @@ class MemoryIntake:
                 self._broker.give_back(connection, tag)
         self.end()
 
+    async def renew(self, queue: str) -> None:
+        """Consume from one of its queues anew: behind others where they rank as high or higher."""
+        if (connection := self._connection) is None:
+            return
+        for consumer, name in list(connection.consumers.items()):
+            if isinstance(consumer, Reader) and consumer.intake is self and name == queue:
+                self._broker.cancel(connection, consumer)
+        for source in self._sources:
+            if source.queue == queue:
+                self._consume(connection, source)
+
     def holds(self, received: Received) -> bool:
         """Say whether the message is in hand still."""
         connection = self._connection
         return connection is not None and received.tag in self._in_hand and received.tag in connection.in_hand
+
+    def _consume(self, connection: Connection, source: Source) -> None:
+        reader = Reader(source.priority, self._prefetch, source.exclusive, intake=self)
+        self._broker.consume(connection, source.queue, reader)
 
     def _still_ours(self, received: Received) -> Connection | None:
         if self.holds(received):

@@ -135,6 +135,12 @@ class Intake(Protocol):
     async def leave(self) -> None:
         """Ask for no more messages and give back what is in hand, in its order, before others are given any newer."""
 
+    async def renew(self, queue: str) -> None:
+        """Consume from one of its queues anew: behind others where they rank as high or higher.
+
+        Raises `BusAway` where the connection is lost meanwhile.
+        """
+
     def holds(self, received: Received) -> bool:
         """Say whether the message is in hand still: it can be acknowledged, and comes to nobody else."""
 

@@ -100,3 +100,16 @@ async def test_who_subscribes_by_name_meanwhile_is_told_from_where_on_it_hears_t
     assert await data(by_pattern, 1) == [3]
     heard = list(range(subscribed["offset"] + 1, 4))
     assert await data(by_name, len(heard)) == heard
+
+
+async def test_a_subscription_to_a_topic_by_its_name_takes_nothing_from_who_hears_it_through_a_pattern(
+    penstock: Penstock,
+) -> None:
+    client = await penstock.subscribed("orders.*")
+    hold = Hold(penstock)
+    await hold.emitted(penstock, "orders.1", 1, 2)
+    other = await penstock.subscribed("orders.1")
+    hold.give(1, 2)
+    assert await data(client, 2) == [1, 2]
+    await penstock.emit("orders.1", 3)
+    assert await data(client, 1) == await data(other, 1) == [3]

@@ -104,3 +104,23 @@ async def test_who_leaves_gives_all_in_hand_to_the_next_one_before_anything_newe
     assert second.bodies == NUMBERS[1:]
     assert [received.redelivered for received in second.received] == [True] * 4 + [False] * (len(NUMBERS) - 5)
     await settled(bus, "q", 0)
+
+
+async def test_who_is_outranked_gives_back_what_it_keeps_and_it_comes_to_the_next_one_first(harness, bus):
+    await bus.declare(only(partition("q")))
+    low = await Taker(bus, acks=False).take("q", priority=1)
+    await send(bus, "", "q", NUMBERS[:1])
+    await low.has(1)
+    high = await Taker(await harness.bus("high")).take("q", priority=2)
+    if not harness.balances:
+        return  # on RabbitMQ 3 nobody is outranked
+    await send(bus, "", "q", NUMBERS[1:])
+    await settled(bus, "q", len(NUMBERS) - 1)
+    low.reject(low.received[0], requeue=True)
+    await low.intake.renew("q")
+    await high.has(len(NUMBERS))
+    assert high.bodies == NUMBERS
+    await high.intake.leave()
+    await send(bus, "", "q", [b"more"])
+    await low.has(2)
+    assert low.bodies[1:] == [b"more"]

@@ -23,6 +23,7 @@ from shared.envelopes import (
     SubscribeRequest,
     read_grant,
 )
+from shared.topics import PARTITIONS
 from tests.support.back_end import emit
 from tests.support.back_end import publish as publish_events
 from tests.support.eventually import eventually
@@ -244,6 +245,25 @@ async def test_a_router_that_stops_while_events_wait_leaves_them_to_the_next_one
     await eventually(lambda: len(edge.entries) == 200)
     assert edge.payloads == [b"%d" % number for number in range(200)]
     await eventually(lambda: not successor.counters.in_hand)
+
+
+async def test_a_router_that_outranks_another_gets_its_partition_though_events_wait_there(broker, edge, start, store):
+    await start("first", prefetch=32)
+    store.away = True
+    counts = {f"orders.{place}": 50 if place % 2 else 5 for place in range(24)}
+    for topic, count in counts.items():
+        await asyncio.gather(*(edge.emit(topic, b"%d" % number) for number in range(count)))
+    second, _ = await start("second", prefetch=32)
+    for place in range(PARTITIONS):
+        await edge.ask(ProbeRequest(1, place), partition=place)
+    await eventually(lambda: len(edge.replies) == PARTITIONS)
+    store.away = False
+    await eventually(lambda: len(edge.entries) == sum(counts.values()))
+    if broker.version >= (4, 0):
+        assert second.counters.events > 0
+    for topic, count in counts.items():
+        heard = [entry.payload for entry in edge.entries if entry.topic == topic]
+        assert heard == [b"%d" % number for number in range(count)]
 
 
 async def test_routers_share_the_partitions_and_one_that_stops_leaves_nothing_behind(broker, edge, start):

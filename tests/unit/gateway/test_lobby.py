@@ -127,3 +127,21 @@ async def test_closing_drops_who_waits() -> None:
     assert crowd[-1].aborted
     await turns(3)
     assert len(rig.let_in) == ON_THE_WAY
+
+
+async def test_one_that_cannot_be_let_in_is_dropped_and_holds_up_nobody() -> None:
+    rig = Rig()
+    let_in = rig.lobby._let_in
+
+    def stumble(transport: asyncio.Transport, head: bytes) -> None:
+        if head == bad:
+            raise RuntimeError("no way in")
+        let_in(transport, head)
+
+    bad = b"%d" % (ON_THE_WAY + 1)
+    rig.lobby._let_in = stumble
+    transports = rig.come(ON_THE_WAY + 10)
+    await turns(10)
+    assert len(rig.let_in) == ON_THE_WAY + 9
+    assert [transport.aborted for transport in transports].index(True) == ON_THE_WAY + 1
+    assert rig.counters.lobby_waiting == 0

@@ -178,7 +178,7 @@ async def test_a_connection_that_is_lost_while_a_lane_is_drained_loses_nothing_a
 
 @pytest.mark.parametrize("count", [3, 30], ids=["held", "beside"])
 async def test_a_router_that_ranks_higher_gets_its_partitions_though_events_of_them_wait(monkeypatch, count):
-    monkeypatch.setattr(room, "LOOK", 0.02)
+    monkeypatch.setattr(room, "OUTRANKED_AFTER", 0.02)
     store = Shelf()
     async with routed(store, topics=LIVE, prefetch=PREFETCH) as (router, edge):
         store.away = True

@@ -10,6 +10,7 @@ from router import spill as room
 from shared.bus import topology
 from shared.bus.port import Message
 from shared.errors import PublishRefused, StoreAway
+from shared.topics import PARTITIONS, rank
 from tests.support.eventually import eventually
 from tests.unit.router.running import idle, made, opened, routed, router_bus
 from tests.unit.router.running import quick as quick
@@ -28,7 +29,6 @@ async def test_what_is_held_of_a_partition_without_a_lane_is_logged_before_what_
         await eventually(lambda: router.counters.held == 1)
         store.away = False
         await eventually(lambda: len(edge.entries) > 20)
-        assert not numbers(edge, "b") or router.counters.spilling
         await emit(edge, "b", *range(1, 30))
         await eventually(lambda: len(edge.entries) == 230)
         assert in_order(edge, 30, "b"), numbers(edge, "b")
@@ -186,3 +186,27 @@ async def test_what_was_refused_room_before_its_connection_was_lost_is_counted_o
         await eventually(lambda: in_order(edge, 6))
         await idle(router, edge)
         await eventually(lambda: router.counters.in_hand == 0)
+
+
+async def test_a_partition_goes_to_who_outranks_us_with_all_that_waits_in_it(monkeypatch):
+    monkeypatch.setattr(room, "OUTRANKED_AFTER", 0.05)
+    store = Shelf()
+    async with routed(store, prefetch=PREFETCH) as (router, edge):
+        await outage(store, router, edge, 30)
+        await emit(edge, "b", 0, 1)
+        await eventually(lambda: router.counters.held == 2)
+        mine = router.name
+        others = [f"r{number}" for number in range(1000)]
+        routes = (*router._intake._spill.lanes, *router._intake._held.queues())
+        parts = [each for each in range(PARTITIONS) if topology.route_queue(each) in routes]
+        name = next(other for other in others if all(rank(other, each) > rank(mine, each) for each in parts))
+        successor = made(await opened(edge.broker, "successor"), store, name=name, prefetch=PREFETCH)
+        await successor.start()
+        await emit(edge, "a", *range(30, 40))
+        await emit(edge, "b", *range(2, 8))
+        await eventually(lambda: successor.counters.spilling == 2)
+        await eventually(lambda: (router.counters.spilling, router.counters.held, router.counters.in_hand) == (0, 0, 0))
+        store.away = False
+        await eventually(lambda: in_order(edge, 40) and in_order(edge, 8, "b"))
+        await idle(successor, edge)
+        await successor.stop()
