@@ -87,7 +87,8 @@ def run_behind(
         if settings.metrics_port is not None:
 
             def ready() -> Answer:
-                return readyz_behind(bus=bus.state.value, working=program.healthy, draining=leaving.begun)
+                return readyz_behind(bus=bus.state.value, working=program.healthy, draining=leaving.begun,
+                    store_away=getattr(program, "store_away", False))
 
             metrics = measured({name: program.counters, **counters}, {name: bus}, log)
             parts.insert(0, Endpoint(settings.metrics_host, settings.metrics_port, metrics, ready))

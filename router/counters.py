@@ -26,6 +26,7 @@ class Counters:
     published: int = 0
     repeated: int = 0
     spilled: int = 0
+    spill_drained: int = 0
     handed_over: int = 0
     noticed: int = 0
     logs_read: int = 0
@@ -60,6 +61,7 @@ ROUTER: Catalogue = {
     "published": counter("Messages delivered to the gateways, of clients and back ends."),
     "repeated": counter("Messages that stood in their topic's log before: the first one counts, and goes out again."),
     "spilled": counter("Events that were moved to penstock.spill, to wait there for the store."),
+    "spill_drained": counter("Of these, the ones that were taken out again, and are done."),
     "handed_over": counter("Partitions given up while events of them waited, as a router came that ranks higher."),
     "noticed": counter("Members that joined a topic with presence, or left it; told to who wants to know."),
     "logs_read": counter("Reads of topics' logs: for those who subscribe, come back, or ask for history."),

@@ -24,7 +24,8 @@ def denied(denials: Sequence[Denial]) -> None:
     for denial in denials[:LINES_A_TURN]:
         refusal = denial.refusal
         log.log(
-            logging.DEBUG if refusal.code in _QUIET else logging.INFO,
+            # What gateways ask for themselves they ask again: no client was told anything.
+            logging.DEBUG if refusal.code in _QUIET or denial.session <= 0 else logging.INFO,
             "request refused: %s", refusal.reason,
             extra={
                 "event": f"request.{refusal.code}",

@@ -226,6 +226,7 @@ class Spill:
         for lane in self.lanes.values():
             if lane.line is line:
                 lane.settled += done
+                self._counters.spill_drained += done
 
     async def end(self, consumption: Intake) -> Line | None:
         """End lanes that are drained; return what one of them kept in hand, where that is next."""

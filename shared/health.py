@@ -62,16 +62,21 @@ def readyz(
     return Answer(503, {**facts, "status": "not ready", "reason": reason})
 
 
-def readyz_behind(*, bus: BusWord, working: bool = True, draining: bool = False) -> Answer:
+def readyz_behind(
+    *, bus: BusWord, working: bool = True, draining: bool = False, store_away: bool = False
+) -> Answer:
     """Say whether a process without clients (a router, a worker) does its work.
 
-    `working` is what it says of itself; besides, it needs its bus.
+    `working` is what it says of itself; besides, it needs its bus, and a router its store.
     """
     facts: dict[str, str | float | int | None] = {"status": "ready", "bus": bus}
     if draining:
         return Answer(503, {**facts, "status": "not ready", "reason": "this process is shutting down"})
     if bus == "away":
         return Answer(503, {**facts, "status": "not ready", "reason": "there is no connection to the broker"})
+    if store_away:
+        reason = "the store is away; all that needs no log goes on"
+        return Answer(503, {**facts, "status": "not ready", "reason": reason})
     if not working:
         return Answer(503, {**facts, "status": "not ready", "reason": "its work has stopped; see its log"})
     return Answer(200, facts)

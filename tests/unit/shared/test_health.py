@@ -46,6 +46,9 @@ def test_a_process_without_clients_is_ready_while_it_has_its_bus():
     assert readyz_behind(bus="away").status == 503
     assert readyz_behind(bus="ready", draining=True).status == 503
     assert readyz_behind(bus="ready", working=False).status == 503
+    away = readyz_behind(bus="ready", working=False, store_away=True)
+    assert away.status == 503
+    assert b"the store is away" in away.body
 
 
 def test_a_gateway_whose_subscriptions_get_no_slots_is_not_ready() -> None:
