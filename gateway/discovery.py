@@ -131,7 +131,8 @@ class Discovery:
         if fetched.epoch != held.epoch:
             return self._begin(topic, held.lowest - 1)
         lowest, start = held.lowest, max(held.after + 1, fetched.first)
-        if fetched.entries and (fetched.entries[0].offset or 0) > start:
+        begins = (fetched.entries[0].offset or 0) if fetched.entries else fetched.head + 1
+        if begins > start and start < lowest:
             return None  # the answer to a question that went less far back, and was asked twice
         news = [entry for entry in fetched.entries if _taken(entry) >= held.news_since]
         first = min((entry.offset or 0 for entry in news), default=lowest)

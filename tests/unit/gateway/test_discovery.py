@@ -121,6 +121,12 @@ def test_an_answer_to_an_earlier_question_is_none_to_the_one_that_goes_further_b
     assert said(discovery.fill(fetched(*range(36, 101)), LATER)) == (39, list(range(40, 101)), False)
 
 
+def test_an_answer_with_nothing_of_what_was_asked_for_is_none() -> None:
+    discovery = holding(100, heard_for=3.5)
+    assert discovery.fill(fetched(), LATER) is None
+    assert said(discovery.fill(fetched(*range(84, 101)), LATER)) == (96, [97, 98, 99, 100], False)
+
+
 def test_the_time_of_an_event_says_nothing_of_when_it_was_taken() -> None:
     discovery = Discovery()
     early = Entry("a", b"", Encoding.JSON, 5, epoch="e", offset=2, taken=TAKEN)
