@@ -43,6 +43,10 @@ class Listening:
         """Return since when somebody hears `topic` through a pattern, None where nobody does."""
         return min((self._since[pattern] for pattern in self._trie.match(topic)), default=None)
 
+    def count(self, topic: str) -> int:
+        """Return how many subscriptions to patterns hear `topic`."""
+        return sum(self._count[pattern] for pattern in self._trie.match(topic))
+
     def patterns(self) -> list[str]:
         """Return all that is listened to."""
         return list(self._count)

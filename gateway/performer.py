@@ -91,6 +91,7 @@ class Performer:
                     self._deadlines.add(connection.session.number, ask.request.id)
                     if at is not None and isinstance(ask.request, SubscribeRequest):
                         ask.request.within = wall() - at / 1000  # below 0 where clocks differ: the router judges
+                        ask.request.at = at
                     joining.base = self._healer.place_of(topic)
                     self._fanout.joining.add(topic, Holder(connection, joining))
                     self._healer.discoverer.listening.add(topic, monotonic())

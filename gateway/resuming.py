@@ -46,9 +46,12 @@ class Resuming:
         discoverer.when_begun((wanted.topic,), begun)
 
     def catch_up_all(self, connection: Connection, wanted: CatchUpAll) -> None:
-        """Find what is missing of each of a pattern's topics."""
+        """Find what is missing of each of a pattern's topics; as above, where others hear them through patterns."""
+        discoverer = self._healer.discoverer
+        others = [head for head in wanted.heads if head.offset and discoverer.listening.count(head.topic) > 1]
+        discoverer.expect(others, wanted.at or int(wall() * 1000))
         topics = [head.topic for head in wanted.heads]
-        self._healer.discoverer.when_begun(topics, lambda: self._catch_up_all(connection, wanted))
+        discoverer.when_begun(topics, lambda: self._catch_up_all(connection, wanted))
 
     def _catch_up(self, connection: Connection, wanted: CatchUp) -> None:
         if connection.session.has_ended:

@@ -122,13 +122,20 @@ class Inquiries:
         for inquiry in patterns:
             most = MAX_HEADS_OF_A_GATEWAY if isinstance(inquiry.request, GrownRequest) else MAX_HEADS
             told = heads[inquiry.request.topic]
-            remembered = recent.age >= (inquiry.within or 0.0)
-            found = told if complete and remembered and len(told) <= most else None
+            found = told if complete and _left_at(inquiry) >= recent.born and len(told) <= most else None
             room -= len(found or ())
             if found is not None and room < 0:
                 inquiry.refusal = too_many_heads()
             else:
                 inquiry.heads = found
+
+
+def _left_at(inquiry: Inquiry) -> float:
+    """Return when somebody had everything, in seconds since 1970."""
+    request = inquiry.request
+    if isinstance(request, SubscribeRequest) and request.at is not None:
+        return request.at / 1000
+    return (inquiry.at or 0) / 1000 - (inquiry.within or 0.0)
 
 
 def _share(inquiries: Sequence[Inquiry]) -> int:

@@ -57,10 +57,10 @@ class Publication(msgspec.Struct, gc=False):
 
 
 class Recent(NamedTuple):
-    """The topics whose logs grew of late, newest first, and for how many seconds the store remembers everything."""
+    """The topics whose logs grew of late, newest first, and since when the store remembers everything: s since 1970."""
 
     topics: Sequence[str]
-    age: float
+    born: float
 
 
 class Inquiry(msgspec.Struct):

@@ -15,7 +15,7 @@ from router import journal
 from router.counters import Counters
 from router.plan import Recent
 from shared.backoff import full_jitter
-from shared.clock import monotonic
+from shared.clock import monotonic, wall
 from shared.errors import StoreAway
 from shared.store.port import Admit, Admitted, Limit, Log, Read, Store
 from shared.store.roll import Called, Roll
@@ -93,7 +93,8 @@ class Storage:
         try:
             topics = await self._store.recent(within, monotonic())
             # Asked for behind them, so that a store that is emptied in between shows it.
-            return Recent(topics, await self._store.age(monotonic()))
+            age = await self._store.age(monotonic())
+            return Recent(topics, wall() - age)
         except StoreAway as reason:
             self._lose(reason)
         except Exception as fault:

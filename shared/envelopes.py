@@ -89,6 +89,8 @@ class SubscribeRequest(GrantedRequest, tag=1):
     within: float | None = None
     presence: bool = False
     """The session wants to be told who joins and leaves; refused where the topic has no presence."""
+    at: int | None = None
+    """Of a pattern, when the client's last message was taken, in milliseconds since 1970: a router's word."""
 
 
 class PublishRequest(GrantedRequest, tag=2):

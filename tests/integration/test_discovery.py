@@ -113,3 +113,17 @@ async def test_a_subscription_to_a_topic_by_its_name_takes_nothing_from_who_hear
     assert await data(client, 2) == [1, 2]
     await penstock.emit("orders.1", 3)
     assert await data(client, 1) == await data(other, 1) == [3]
+
+
+async def test_who_resumes_a_pattern_takes_nothing_from_who_hears_it_already(penstock: Penstock) -> None:
+    stays = await penstock.subscribed("orders.*")
+    comes = await penstock.connect()
+    hold = Hold(penstock)
+    await hold.emitted(penstock, "orders.1", 1, 2)
+    answer = await comes.request("subscribe", topic="orders.#", from_={"at": int(time.time() * 1000) - 1000})
+    assert answer["recovered"] is True
+    hold.give(1, 2)
+    assert await data(stays, 2) == [1, 2]
+    assert await data(comes, 2) == [1, 2]
+    await penstock.emit("orders.1", 3)
+    assert await data(stays, 1) == await data(comes, 1) == [3]

@@ -33,3 +33,10 @@ def test_who_subscribes_to_a_topic_by_name_listens_to_no_pattern() -> None:
     listening.add("a.b", 1.0)
     assert listening.since("a.b") is None
     listening.remove("a.b")
+
+
+def test_everybody_who_hears_a_topic_counts() -> None:
+    listening = Listening()
+    for pattern in ("a.*", "a.*", "#", "b"):
+        listening.add(pattern, 1.0)
+    assert (listening.count("a.b"), listening.count("b"), listening.count("c.d")) == (3, 1, 1)

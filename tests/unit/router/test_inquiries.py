@@ -178,6 +178,8 @@ def test_of_a_time_before_the_store_lost_its_logs_nothing_is_told():
     long_ago = answer(store, subscribe("a.*", resume=True, within=6.0))
     assert (long_ago.heads, long_ago.recovered) == (None, False)
     assert len(answer(store, subscribe("a.*", resume=True, within=4.0)).heads) == 3
+    late = subscribe("a.*", resume=True, within=4.0, at=int((NOW - 6.0) * 1000))
+    assert answer(store, late).heads is None, "it was long on its way"
     assert answer(store, GrownRequest(-4, 2, "a.*", 6.0)).heads is None
 
 

@@ -142,7 +142,7 @@ def test_the_wire_format_stays_as_it_is() -> None:
     """Each release must read what the one before it wrote: new fields go to the end."""
     publish = envelopes.PublishRequest(7, 9, 0, "a", b"{}", Encoding.JSON, "k")
     connect = envelopes.ConnectRequest(7, 9, "token", "127.0.0.1")
-    subscribe = envelopes.SubscribeRequest(7, 9, 0, "a.#", True, 2.5)
+    subscribe = envelopes.SubscribeRequest(7, 9, 0, "a.#", True, 2.5, at=1000)
     refresh = envelopes.RefreshRequest(7, 9, 0, "token", ("a",))
     probe = envelopes.ProbeRequest(0, 1)
     fetch = envelopes.FetchRequest(-1, 1, "a", 5, 1000)
@@ -154,7 +154,8 @@ def test_the_wire_format_stays_as_it_is() -> None:
         attending.RenewRequest(-2, -1, 15),
         attending.SessionsRequest(-3, 1, "ann", 100),
     ]
-    others: list[envelopes.AnyRequest] = [connect, subscribe, publish, refresh, probe, fetch, history]
+    grown = envelopes.GrownRequest(-4, 1, "a.#", 2.5)
+    others: list[envelopes.AnyRequest] = [connect, subscribe, grown, publish, refresh, probe, fetch, history]
     batch = envelopes.FrameBatch(1, "boot", [b"g"], [*others, *about_presence])
     assert msgpack.unpackb(pack(batch)) == [
         1,
@@ -162,7 +163,8 @@ def test_the_wire_format_stays_as_it_is() -> None:
         [b"g"],
         [
             [0, 7, 9, "token", "127.0.0.1"],
-            [1, 7, 9, 0, "a.#", True, 2.5, False],
+            [1, 7, 9, 0, "a.#", True, 2.5, False, 1000],
+            [7, -4, 1, "a.#", 2.5],
             [2, 7, 9, 0, "a", b"{}", 0, "k"],
             [3, 7, 9, 0, "token", ["a"]],
             [4, 0, 1],
