@@ -40,7 +40,10 @@ class Resuming:
             return
 
         def begun() -> None:
-            wanted.joining.begin_at(wanted.topic, wanted.head)
+            if (log := self._healer.logs.of(wanted.topic)) is not None:
+                # Not after the head where deliveries here have not come as far: the rest comes live.
+                behind = log.epoch != wanted.head.epoch or log.offset < wanted.head.offset
+                wanted.joining.begin_at(wanted.topic, Place(log.epoch, log.offset) if behind else wanted.head)
             self._catch_up(connection, wanted)
 
         discoverer.when_begun((wanted.topic,), begun)

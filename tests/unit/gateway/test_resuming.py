@@ -1,0 +1,73 @@
+"""Who comes back to a topic whose place here was not known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from gateway.catchup import Joining, Place
+from gateway.codecs import DIALECTS
+from gateway.counters import Counters
+from gateway.effects import CatchUp, Effect, Replay, Send
+from gateway.fanout import Fanout, Holder
+from gateway.healing import SESSION, Healer
+from gateway.resuming import Resuming
+from shared.envelopes import Encoding, Entry, Fetched
+from shared.frames import Since
+
+
+class Session:
+    has_ended = False
+
+    def __init__(self, joining: Joining) -> None:
+        self.topics: dict[str, Joining | None] = {"a": joining}
+
+
+class Connection:
+    dialect = DIALECTS[0]
+
+    def __init__(self, joining: Joining) -> None:
+        self.session = Session(joining)
+
+    def push(self, chunk: bytes) -> bool:
+        return False
+
+    def flush(self) -> None: ...
+
+
+def entry(offset: int) -> Entry:
+    return Entry("a", b"", Encoding.JSON, 0, epoch="e", offset=offset, taken=offset)
+
+
+@pytest.mark.parametrize(("head", "place"), [(4, 3), (2, 3)])
+async def test_who_has_more_than_came_here_is_told_nothing_twice(head: int, place: int) -> None:
+    """It comes from a gateway that was faster: it has 3, and here the first two are known, while a router knows 4."""
+    done: list[Effect] = []
+
+    def perform(_: Any, effects: Iterable[Effect]) -> None:
+        done.extend(effects)
+
+    counters = Counters()
+    fanout = Fanout(DIALECTS, counters, max_interval=0.0)
+    healer = Healer(fanout, lambda ask: None, counters)
+    joining = Joining()
+    comes, stays = Connection(joining), Connection(Joining())
+    healer.discoverer.listening.add("#", 0.0)
+    fanout.live.add("#", stays)  # type: ignore[arg-type]
+    fanout.joining.add("a", Holder(comes, joining))  # type: ignore[arg-type]
+    healer.take(entry(2))
+    healer.discoverer.discovery.due(float("inf"), 1)
+    resuming = Resuming(healer, perform, counters)
+    resuming.catch_up(comes, CatchUp(1, "a", joining, Place("e", head), Since("e", 3), 0))  # type: ignore[arg-type]
+    assert done == [], "where the topic began is not known yet"
+    healer.answer(Fetched(SESSION, 1, "a", "e", 2, 1, [entry(1), entry(2)]))
+    assert joining.base == Place("e", 2)
+    assert joining.known == {"a": Place("e", place)}, "it goes live when deliveries have come as far"
+    subscribed, replay = [effect for effect in done if isinstance(effect, Send | Replay)]
+    assert isinstance(subscribed, Send)
+    assert (subscribed.frame.offset, subscribed.frame.recovered) == (3, True)  # type: ignore[union-attr]
+    assert isinstance(replay, Replay)
+    assert list(replay.past) == []
+    healer.stop()
