@@ -58,7 +58,9 @@ class Discoverer:
         now = monotonic()
         heard_for = self._heard_for(entry.topic, now)
         if heard_for is None:
-            return False
+            if entry.topic not in self.discovery:
+                return False
+            heard_for = 0.0  # whoever heard it through a pattern has gone, and others wait for it to begin
         self._go_on(self.discovery.take(entry, heard_for, now), now)
         return True
 
@@ -105,7 +107,8 @@ class Discoverer:
 
     def _begin(self, begun: Begun) -> None:
         topic, now = begun.topic, monotonic()
-        self._logs.begin(topic, begun.epoch, begun.base)
+        if self._logs.of(topic) is None:  # its place is never known otherwise: nobody is to be told anything twice
+            self._logs.begin(topic, begun.epoch, begun.base)
         steps: list[Step] = []
         if begun.missed:
             steps.append(Missed(topic, begun.epoch, begun.base + 1, TRIMMED))
