@@ -47,6 +47,6 @@ class Listening:
         """Return how many subscriptions to patterns hear `topic`."""
         return sum(self._count[pattern] for pattern in self._trie.match(topic))
 
-    def patterns(self) -> list[str]:
-        """Return all that is listened to."""
-        return list(self._count)
+    def patterns(self) -> dict[str, float]:
+        """Return all that is listened to, each with the time since which it is."""
+        return dict(self._since)

@@ -57,12 +57,13 @@ class LookBack:
     def begin(self, since: float) -> None:
         """Ask what has grown since then; monotonic seconds. What is being asked already is asked anew."""
         since = min([since, *(question.since for question in self._questions.values())])
-        patterns = self._listening.patterns()
+        # Nobody has missed what was before the first of them listened.
+        patterns = {pattern: max(since, began) for pattern, began in self._listening.patterns().items()}
         self._questions.clear()
         if len(patterns) > MAX_PATTERNS:
-            questions = [Question(EVERYTHING, since, everything=True)]
+            questions = [Question(EVERYTHING, min(patterns.values()), everything=True)]
         else:
-            questions = [Question(pattern, since) for pattern in patterns]
+            questions = [Question(pattern, began) for pattern, began in patterns.items()]
         now = monotonic()
         for question in questions:
             self._put(question, now)

@@ -81,3 +81,13 @@ async def test_a_new_loss_asks_for_as_long_as_the_one_that_was_not_answered() ->
     assert house.settle(1) is None, "of an earlier time"
     assert house.settle(2) == "a.*"
     house.look_back.stop()
+
+
+async def test_nothing_is_asked_of_the_time_before_the_first_of_them_listened() -> None:
+    house = House("a.*")
+    house.listening.add("b.*", monotonic() - 3.0)
+    house.begin(60.0)
+    spans = {request.topic: request.within for request in house.asked}
+    assert spans["a.*"] >= 60.0
+    assert 3.0 <= spans["b.*"] < 4.0
+    house.look_back.stop()
