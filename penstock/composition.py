@@ -38,10 +38,6 @@ def load(kind: type[Settings], options: Mapping[str, Any] | None = None) -> Sett
     toml_file()  # a broken file is told by its name and place
     try:
         return kind(**given)
-    except ConfigurationError as missing:
-        from penstock.effective.programs import unread  # which knows all programs, and is for this one message
-
-        raise ConfigurationError(" ".join([str(missing), *unread()])) from missing
     except ValidationError as error:
         raise ConfigurationError(_sentences(error, given)) from error
     except ValueError as error:  # what pydantic-settings says of JSON that it cannot read; it names the field

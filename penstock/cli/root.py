@@ -17,6 +17,7 @@ import click
 from penstock.cli.errors import DEBUG, debugging, told
 from penstock.cli.exits import Exit, table
 from penstock.release import release
+from shared.errors import ConfigurationError
 
 COMMANDS = {
     "up": "Run gateway, router and workers in one process.",
@@ -110,6 +111,11 @@ def run(arguments: Sequence[str]) -> int:
         if debugging():
             raise
         sentence, code = told(error)
+        if isinstance(error, ConfigurationError):
+            from penstock.effective.programs import unread  # all programs' settings: only where they are to blame
+
+            with contextlib.suppress(ConfigurationError):  # a file that cannot be read is what was told
+                sentence = " ".join([sentence, *unread()])
         click.secho(f"penstock: {sentence}", err=True, fg="red" if sys.stderr.isatty() else None)
         return code
 

@@ -32,13 +32,6 @@ def test_a_wrong_variable_is_told_by_its_name(monkeypatch):
         load(GatewaySettings)
 
 
-def test_a_variable_that_is_missing_is_told_beside_one_that_nobody_reads(monkeypatch):
-    monkeypatch.setenv("PENSTOCK_ENVIRONMENT", "production")
-    monkeypatch.setenv("PENSTOCK_AUTH_SECRET", SECRET)
-    with pytest.raises(ConfigurationError, match=r"told how to check tokens.* did you mean PENSTOCK_AUTH__SECRET\?"):
-        load(RouterSettings)
-
-
 def test_a_wrong_nested_variable_is_told_by_its_name(monkeypatch):
     monkeypatch.setenv("PENSTOCK_GATEWAY__MAX_CONNECTIONS", "0")
     with pytest.raises(ConfigurationError, match=r"^PENSTOCK_GATEWAY__MAX_CONNECTIONS: "):

@@ -104,3 +104,20 @@ def root_folder():
     from pathlib import Path
 
     return Path(__file__).parents[4]
+
+
+def test_a_setting_that_is_missing_is_told_beside_one_that_nobody_reads(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PENSTOCK_ENVIRONMENT", "production")
+    monkeypatch.setenv("PENSTOCK_AUTH_SECRET", "x" * 32)
+    assert root.run(["router"]) == Exit.CONFIGURATION
+    told = capsys.readouterr().err
+    assert "told how to check tokens" in told
+    assert "did you mean PENSTOCK_AUTH__SECRET?" in told
+
+
+def test_a_file_that_cannot_be_read_is_told_once(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "penstock.toml").write_text("[[topics")
+    assert root.run(["router"]) == Exit.CONFIGURATION
+    assert capsys.readouterr().err.count("penstock.toml") == 1
