@@ -23,7 +23,6 @@ from gateway.fanout import Fanout
 from gateway.flood import FRAME_BYTES, FloodLimits
 from gateway.healing import SESSION as HEALER_SESSION
 from gateway.healing import Healer
-from gateway.lobby import Lobby
 from gateway.losses import SESSION as LOSSES_SESSION
 from gateway.losses import Losses
 from gateway.origins import Origins
@@ -122,14 +121,7 @@ class Gateway:
             metrics=metrics,
             sessions=self._census.sessions,
         )
-        self._lobby = Lobby(
-            self._reception.welcome,
-            self._reception.turn_away,
-            lambda: admission.unauthenticated,
-            self.port_counters,
-            most=limits.max_unauthenticated,
-        )
-        self._listener = Listener(settings, self._lobby.take, self._http.take, self.port_counters)
+        self._listener = Listener(settings, self._reception.welcome, self._http.take, self.port_counters)
 
     def readiness(self) -> health.Answer:
         """Return what ``GET /readyz`` says."""
@@ -168,7 +160,6 @@ class Gateway:
         """
         self._reception.is_open = False
         await self._listener.stop_accepting()
-        self._lobby.close()
         await drain(self._reception.connections, self._performer, within=self._settings.gateway.drain)
         self._probe.stop()
         await self._presence.stop()

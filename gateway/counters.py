@@ -47,10 +47,13 @@ class Counters:
     deliveries: int = 0
     """Messages times receivers."""
     ranges_asked: int = 0
-    discoveries_asked: int = 0
-    deliveries_dropped: int = 0
-    sent_back: int = 0
     """Times the past of a topic was asked for, for those who came back."""
+    discoveries_asked: int = 0
+    """Times it was asked where a topic begins that patterns alone hear."""
+    deliveries_dropped: int = 0
+    """Times, once in `dropped.PAUSE` seconds, that the broker had dropped what waited for us."""
+    sent_back: int = 0
+    """Clients that were sent to resume, as it could not be told what they missed of a pattern."""
     healed: int = 0
     """Messages that the bus lost, and the log had."""
     gaps: Counter[str] = field(default_factory=Counter)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from gateway.counters import Counters
 from gateway.discovery import Begun, Discovery
@@ -81,7 +81,7 @@ class Discoverer:
         elif outcome is not None:
             self._begin(outcome)
 
-    def when_begun(self, topics: Iterable[str], then: Callable[[], None]) -> None:
+    def when_begun(self, topics: Collection[str], then: Callable[[], None]) -> None:
         """Call `then` as soon as none of `topics` is one that is held."""
         for topic in topics:
             if topic in self.discovery:

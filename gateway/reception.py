@@ -115,12 +115,6 @@ class Reception:
         elif handshake.early:
             connection.data_received(handshake.early)
 
-    def turn_away(self, transport: asyncio.Transport, head: bytes) -> None:
-        """Refuse a connection whose request for a WebSocket has been read: too many wait already."""
-        handshake, crowded = Handshake(head), Verdict.CROWDED.value
-        response = handshake.refuse(HTTPStatus.SERVICE_UNAVAILABLE, crowded, RETRY_FULL)
-        self._turn_away(transport, response, crowded, peer_of(transport))
-
     def answer(self, reply: envelopes.AnyReply) -> None:
         """Hand a router's answer, or a refusal in its stead, to the session that asked."""
         connection = self._connections.get(reply.session)
@@ -162,7 +156,7 @@ class Reception:
             topics = connection.session.topics
             if any(map(has_wildcard, topics)) if pattern is None else pattern in topics:
                 self._counters.sent_back += 1
-                self._performer.end(connection, CloseCode.DEGRADED, "too much happened while RabbitMQ was away")
+                self._performer.end(connection, CloseCode.DEGRADED, "what was missed of a pattern cannot be told")
 
     # What connections tell (`transports.websocket.Events`).
 

@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 COLLECT_AFTER = (20_000, 20, 50)
 """New objects after which the youngest are looked through for cycles, and how often that is followed by older ones.
 
-By default all that lives is looked through after 70,000 new objects. With 10,000 clients that is a fifth of the time in
-which they come back, and finds nothing: what ends here is let go of by name.
+By default all that lives is looked through after 70,000 new objects. With thousands of clients that takes long just
+when they come back, and finds nothing: what ends here is let go of by name.
 """
 
 T = TypeVar("T")

@@ -265,7 +265,7 @@ class Intake:
             raise Stale from None
         if self._is_stale():
             raise Stale
-        if aside := [each for each in turn if self._spill.takes(each)]:
+        if self._spill.lanes and (aside := [each for each in turn if self._spill.takes(each)]):
             held += await self._spill.put(aside, consumption)
             turn = [each for each in turn if not self._spill.takes(each)]
         return turn

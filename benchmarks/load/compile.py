@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 SOURCES = Path(__file__).parent
-SHARED = ("measure.c", "websocket.c")
+SHARED = ("commands.c", "measure.c", "websocket.c")
 """What the two generators have in common."""
 
 

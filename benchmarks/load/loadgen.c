@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "commands.h"
 
 #define MAX_CLIENTS 60000
 #define MAX_OPENING 100 /* below the usual listen() backlog */
@@ -125,23 +126,6 @@ static void obey(const char *command) {
     }
 }
 
-static void read_commands(void) {
-    static char text[1024];
-    static size_t length;
-    ssize_t got = read(STDIN_FILENO, text + length, sizeof text - 1 - length);
-    if (got <= 0) exit(0);
-    length += got;
-    text[length] = 0;
-    char *line = text, *end;
-    while ((end = strchr(line, '\n')) != NULL) {
-        *end = 0;
-        obey(line);
-        line = end + 1;
-    }
-    length = strlen(line);
-    memmove(text, line, length);
-}
-
 static void open_more(void) {
     int allowed = ramp_from + 1 + (int)((now_ns() - ramp_began) * ramp / 1000000000u);
     while (begun < wanted && begun < allowed && load.opening < MAX_OPENING && !load.failure[0]) {
@@ -170,7 +154,7 @@ int main(int argc, char **argv) {
         int count = epoll_wait(load.epoll, events, MAX_EVENTS, asked_to_open ? 1 : -1);
         for (int i = 0; i < count; i++) {
             if (events[i].data.ptr == NULL)
-                read_commands();
+                read_commands(obey);
             else
                 client_ready(&load, events[i].data.ptr, events[i].events);
         }

@@ -11,16 +11,12 @@ class PortCounters:
 
     heads_waiting: int = 0
     """Connections whose request head is not complete now."""
-    lobby_waiting: int = 0
-    """Clients that wait to be let in now."""
     http_connections: int = 0
     """Connections that speak HTTP now."""
     heads_timed_out: int = 0
     """Connections that were closed because no whole request head came in time."""
     heads_evicted: int = 0
     """Connections that were closed without a whole request head because too many newer ones came."""
-    lobby_gone: int = 0
-    """Clients that went before they were let in."""
     heads_refused: int = 0
     """Connections whose request head was too large, or no HTTP at all."""
     http_refused: int = 0

@@ -49,7 +49,7 @@ GATEWAY: Catalogue = {
     "replayed": counter("Messages sent out of logs to clients that came back."),
     "discoveries_asked": counter("Times a router was asked where a topic begins that patterns alone hear."),
     "deliveries_dropped": counter("Times, once in 5 s, that RabbitMQ had dropped what waited for this gateway."),
-    "sent_back": counter("Clients sent to resume, as too much had grown to tell what they missed of a pattern."),
+    "sent_back": counter("Clients sent to resume, as it could not be told what they missed of a pattern."),
     "ranges_asked": counter("Times a router was asked for the past of a topic; one serves all who come back to it."),
     "degradations": counter("Times the service became degraded: the broker was away or blocked."),
     "bindings_refused": counter("Orders to bind slots that the broker refused; see the log line slots_refused."),
@@ -59,10 +59,8 @@ GATEWAY: Catalogue = {
 
 PORT: Catalogue = {
     "heads_waiting": gauge("Connections whose request is not complete now."),
-    "lobby_waiting": gauge("Clients that wait to be let in now."),
     "http_connections": gauge("Connections that speak HTTP now."),
     "heads_timed_out": counter("Connections closed, since no whole request came in time."),
-    "lobby_gone": counter("Clients that went before they were let in."),
     "heads_evicted": counter("Connections closed without a whole request, since too many newer ones came."),
     "heads_refused": counter("Connections whose request was too large, or no HTTP at all."),
     "http_refused": counter("Requests turned away, since too many connections spoke HTTP: in all, or of an address."),

@@ -17,6 +17,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "../commands.h"
 #include "crowd.h"
 
 #define MAX_EVENTS 1024
@@ -123,23 +124,6 @@ static void obey(const char *command) {
     }
 }
 
-static void read_commands(void) {
-    static char text[1024];
-    static size_t length;
-    ssize_t got = read(STDIN_FILENO, text + length, sizeof text - 1 - length);
-    if (got <= 0) exit(0);
-    length += got;
-    text[length] = 0;
-    char *line = text, *end;
-    while ((end = strchr(line, '\n')) != NULL) {
-        *end = 0;
-        obey(line);
-        line = end + 1;
-    }
-    length = strlen(line);
-    memmove(text, line, length);
-}
-
 static void open_more(uint64_t now) {
     int allowed = ramp_from + 1 + (int)((now - ramp_began) * ramp / SECOND), ready = 0;
     for (int i = 0; i < crowd.member_count; i++) ready += crowd.members[i].subscriptions == crowd.each;
@@ -170,7 +154,7 @@ int main(int argc, char **argv) {
         int count = epoll_wait(crowd.epoll, events, MAX_EVENTS, TICK);
         for (int i = 0; i < count; i++) {
             if (events[i].data.ptr == NULL)
-                read_commands();
+                read_commands(obey);
             else
                 member_ready(events[i].data.ptr, events[i].events);
         }
