@@ -62,6 +62,7 @@ class Announced(NamedTuple):
     before: Place | None
     next: Place
     cause: str
+    at: float = 0.0
 
 
 Event: TypeAlias = Arrival | Announced
@@ -94,6 +95,8 @@ class Ledger:
         self.publishes: dict[str, Publish] = {}
         self.accounts: dict[str, dict[str, Account]] = {}
         """Of each subscriber, of each topic that it hears."""
+        self.by_pattern: set[str] = set()
+        """Subscribers that hear all their topics through one subscription."""
         self._numbers: dict[tuple[str, str], int] = {}
 
     # Publishers.
@@ -122,9 +125,11 @@ class Ledger:
 
     # Subscribers.
 
-    def subscribe(self, subscriber: str, topics: Iterable[str]) -> None:
+    def subscribe(self, subscriber: str, topics: Iterable[str], *, by_pattern: bool = False) -> None:
         """Write down that from now on `subscriber` is owed everything on `topics`."""
         self.accounts[subscriber] = {topic: Account() for topic in topics}
+        if by_pattern:
+            self.by_pattern.add(subscriber)
 
     def begin(self, subscriber: str, topic: str, place: Place) -> None:
         """Write down where the log of `topic` stood when it was first subscribed to."""
@@ -138,10 +143,10 @@ class Ledger:
         account.events.append(Arrival(id, place, at))
         account.last = place
 
-    def announce(self, subscriber: str, topic: str, next: Place, cause: str) -> None:
+    def announce(self, subscriber: str, topic: str, next: Place, cause: str, at: float) -> None:
         """Write down that `subscriber` was told of a hole."""
         account = self.account(subscriber, topic)
-        account.events.append(Announced(account.last, next, cause))
+        account.events.append(Announced(account.last, next, cause, at))
         account.last = Place(next.epoch, next.offset - 1)
 
     def account(self, subscriber: str, topic: str) -> Account:

@@ -33,7 +33,7 @@ class LibrarySubscriber:
         # A gateway that is frozen accepts connections and says nothing: do not wait for it as long as for a slow one.
         settings = Settings(codec="msgpack" if codec == "msgpack" else "json", connect_timeout=3.0, open_timeout=30.0)
         self._client = Client(url, token=token, settings=settings, proxy=None)
-        ledger.subscribe(name, topics)
+        ledger.subscribe(name, topics, by_pattern=pattern is not None)
 
     @property
     def wanted(self) -> list[str]:
@@ -64,11 +64,12 @@ class LibrarySubscriber:
         assert item.epoch is not None, f"without a place: {item}"
         assert item.offset is not None, f"without a place: {item}"
         place, last = Place(item.epoch, item.offset), self._ledger.account(self.name, item.topic).last
+        now = time.monotonic()
         if isinstance(item, Gap):
-            self._ledger.announce(self.name, item.topic, place, item.cause)
+            self._ledger.announce(self.name, item.topic, place, item.cause, now)
         else:
             skips = last is not None and (place.epoch != last.epoch or place.offset > last.offset + 1)
             if item.topic in self._unsure and skips:
-                self._ledger.announce(self.name, item.topic, place, UNRECOVERED)
-            self._ledger.arrive(self.name, item.topic, place, item.data["id"], time.monotonic())
+                self._ledger.announce(self.name, item.topic, place, UNRECOVERED, now)
+            self._ledger.arrive(self.name, item.topic, place, item.data["id"], now)
         self._unsure.discard(item.topic)

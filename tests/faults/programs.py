@@ -107,6 +107,7 @@ class Program:
 
     def descriptors(self) -> int:
         """Return how many files and sockets it has open."""
+        assert self.is_running, f"{self.name} has ended:\n{self.last_words()}"
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def lines(self) -> list[dict[str, Any]]:

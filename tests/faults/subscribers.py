@@ -135,7 +135,7 @@ class Subscriber:
         self._last_at = int(time.time() * 1000)
         self._drop: asyncio.Task[None] | None = None
         self._stopping = False
-        ledger.subscribe(name, topics)
+        ledger.subscribe(name, topics, by_pattern=pattern is not None)
 
     @property
     def wanted(self) -> list[str]:
@@ -190,7 +190,7 @@ class Subscriber:
                         self._note(frame, now)
                     case "gap":
                         place = Place(frame["epoch"], frame["offset"])
-                        self._ledger.announce(self.name, frame["topic"], place, frame["cause"])
+                        self._ledger.announce(self.name, frame["topic"], place, frame["cause"], now)
                         self._places[frame["topic"]] = Place(place.epoch, place.offset - 1)
                         self._unsure.discard(frame["topic"])
                     case "subscribed":
@@ -236,7 +236,7 @@ class Subscriber:
             self._unsure.remove(topic)
             last = self._places[topic]
             if place.epoch != last.epoch or place.offset > last.offset + 1:
-                self._ledger.announce(self.name, topic, place, UNRECOVERED)
+                self._ledger.announce(self.name, topic, place, UNRECOVERED, now)
         self._ledger.arrive(self.name, topic, place, frame["data"]["id"], now)
         self._places[topic] = place
         self._last_at = frame["at"]

@@ -17,23 +17,23 @@ class Books(Ledger):
             self.subscribe(name, ["t"])
             self.begin(name, "t", Place("e", 0))
 
-    def published(self, *numbers: int, acked: bool = True) -> Books:
+    def published(self, *numbers: int, acked: bool = True, at: float = 0.0) -> Books:
         for number in numbers:
-            self.attempt(f"m{number}", "p", "t", 0.0)
+            self.attempt(f"m{number}", "p", "t", at)
             if acked:
                 self.ack(f"m{number}")
         return self
 
-    def got(self, who: str, *numbers: int, offset: int = 0, epoch: str = "e") -> Books:
+    def got(self, who: str, *numbers: int, offset: int = 0, epoch: str = "e", at: float = 0.0) -> Books:
         for number in numbers:
-            self.arrive(who, "t", Place(epoch, offset or number), f"m{number}", 0.0)
+            self.arrive(who, "t", Place(epoch, offset or number), f"m{number}", at)
         return self
 
     def both_got(self, *numbers: int) -> Books:
         return self.got("ada", *numbers).got("bob", *numbers)
 
-    def told(self, who: str, offset: int, *, epoch: str = "e", cause: str = "trimmed") -> Books:
-        self.announce(who, "t", Place(epoch, offset), cause)
+    def told(self, who: str, offset: int, *, epoch: str = "e", cause: str = "trimmed", at: float = 0.0) -> Books:
+        self.announce(who, "t", Place(epoch, offset), cause, at)
         return self
 
     def wrong(self, *, gaps: bool = False) -> set[Check]:
@@ -175,3 +175,14 @@ def test_a_repeated_attempt_is_the_same_message(books: Books) -> None:
     assert books.publishes["m1"].attempts == 2
     assert books.publishes["m1"].at == 0.0
     assert books.unknown == [books.publishes["m1"]]
+
+
+@pytest.mark.parametrize(("missed", "excused"), [(1_001, True), (1_000, False)])
+def test_who_missed_more_than_a_pattern_is_replayed_may_be_told_so(books: Books, missed: int, excused: bool) -> None:
+    last = missed + 2
+    books.published(1).got("ada", 1).got("bob", 1)
+    books.published(*range(2, last), at=1.0).got("ada", *range(2, last), at=1.0)
+    books.published(last, at=3.0).told("bob", last, at=2.0).both_got(last)
+    assert books.wrong() == {Check.GAP}, "the library reads on where it hears a topic by name"
+    books.by_pattern.add("bob")
+    assert books.wrong() == (set() if excused else {Check.GAP})

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import TypeAlias
 
+from gateway.logs import TRIMMED
+from gateway.window import MAX_ENTRIES
 from tests.faults.ledger import Account, Announced, Arrival, Ledger, Outcome, Place, Publish
 
 
@@ -47,8 +49,9 @@ Findings: TypeAlias = dict[Check, list[str]]
 def judge(ledger: Ledger, *, gaps: bool = False, unordered: str | None = None) -> Findings:
     """Return what is wrong; nothing, where all is well.
 
-    Without `gaps` no announced hole is accepted either. Publishers whose names begin with `unordered` may be overtaken
-    by themselves.
+    Without `gaps` no announced hole is accepted either, but for who missed more than a subscription is replayed: all
+    topics of a pattern share that bound, and each of them has a longer log. Publishers whose names begin with
+    `unordered` may be overtaken by themselves.
     """
     findings: dict[Check, list[str]] = defaultdict(list)
     for check, words in (
@@ -190,7 +193,16 @@ def _unannounced(ledger: Ledger) -> Wrong:
 
 def _needless(ledger: Ledger) -> Wrong:
     for subscriber, topic, account in _accounts(ledger):
-        for hole in account.announced:
+        heard = 0.0
+        for hole in account.events:
+            if isinstance(hole, Arrival):
+                heard = hole.at
+                continue
+            if hole.cause == TRIMMED and subscriber in ledger.by_pattern:
+                topics = ledger.accounts[subscriber]
+                missed = [each for each in ledger.publishes.values() if heard < each.at < hole.at]
+                if sum(each.topic in topics for each in missed) > MAX_ENTRIES:
+                    continue
             since = _words(hole.before)
             yield Check.GAP, f"{subscriber} was told that {since} to {_words(hole.next)} of {topic} is {hole.cause}"
 
