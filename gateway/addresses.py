@@ -8,10 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 MAX_HOPS = 32
 """Entries of the header that are looked at, from the right; behind more than that the peer counts."""
+
+MAX_ADDRESS = 100
+"""Characters that an address may have, with brackets, zone and port; no longer text is one, or is remembered."""
+
+REMEMBERED = 4_096
+"""Addresses that need not be read again: each connection asks for its own three times, and many come back at once."""
 
 V6_PREFIX = 64
 """Bits of an IPv6 address that tell one subscriber of a network from another (RFC 6177)."""
@@ -54,6 +61,11 @@ def parse(text: str) -> IPv4Address | IPv6Address | None:
 
     An IPv4 address that is mapped into IPv6 (RFC 4291, section 2.5.5.2) is that IPv4 address.
     """
+    return _parse(text) if len(text) <= MAX_ADDRESS else None
+
+
+@lru_cache(REMEMBERED)
+def _parse(text: str) -> IPv4Address | IPv6Address | None:
     if match := _WITH_PORT.fullmatch(text):
         text = match["v4"] or match["v6"]
     try:
@@ -67,6 +79,11 @@ def parse(text: str) -> IPv4Address | IPv6Address | None:
 
 def counted_as(address: str) -> str:
     """Return under which name connections from `address` are counted: an IPv6 client has a whole /64 to choose from."""
+    return _counted_as(address) if len(address) <= MAX_ADDRESS else address
+
+
+@lru_cache(REMEMBERED)
+def _counted_as(address: str) -> str:
     parsed = parse(address)
     if not isinstance(parsed, IPv6Address):
         return address if parsed is None else str(parsed)

@@ -7,8 +7,9 @@ delivered when the answer has come. What a client has missed comes before it, ou
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from gateway.logs import EPOCH_CHANGED, TRIMMED, Missed, Step
 from gateway.window import MAX_BYTES, MAX_ENTRIES, Kept
@@ -109,8 +110,7 @@ def place_before(joining: Joining, topic: str) -> Place | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True, gc=False):
     """How a subscription begins: what is missing `after` an offset (None: nothing), or the cause why that is lost."""
 
     after: int | None = None
@@ -118,8 +118,7 @@ class Decision:
     lost: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Beginning:
+class Beginning(Struct, frozen=True, gc=False):
     """How a topic of a subscription begins: after `place` the gap `missed`, if any, then `past`, then what is live."""
 
     topic: str

@@ -6,8 +6,9 @@ A session decides and returns these; `gateway.performer` does them, in their ord
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from gateway.catchup import Joining, Place
 from gateway.window import Kept
@@ -16,15 +17,13 @@ from shared.envelopes import AnyRequest, Head, HistoryRead
 from shared.frames import ServerFrame, Since
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(Struct, frozen=True, gc=False):
     """Send this frame to the client."""
 
     frame: ServerFrame
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Struct, frozen=True, gc=False):
     """Ask a router. Requests with the same `key` reach it in their order; `grant` goes along where there is one.
 
     Where the order does not matter `key` is None: then it travels with as many others as possible.
@@ -35,8 +34,7 @@ class Ask:
     grant: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Join:
+class Join(Struct, frozen=True, gc=False):
     """Hold what comes on `topic` from now on, have its slot bound, and only then `ask`."""
 
     topic: str
@@ -46,8 +44,7 @@ class Join:
     """When somebody heard the pattern last, in milliseconds since 1970; the request carries how long ago that is."""
 
 
-@dataclass(frozen=True, slots=True)
-class CatchUp:
+class CatchUp(Struct, frozen=True, gc=False):
     """Find what is missing of `topic` for who left off at `since`, or wants its last `tail` messages; then tell.
 
     `request` is the client's number of its subscribe, `head` where the log stood when a router was asked.
@@ -61,8 +58,7 @@ class CatchUp:
     tail: int
 
 
-@dataclass(frozen=True, slots=True)
-class CatchUpAll:
+class CatchUpAll(Struct, frozen=True, gc=False):
     """Find what is missing of every topic of `heads`, those under a pattern that grew since somebody left off."""
 
     request: int
@@ -74,8 +70,7 @@ class CatchUpAll:
     """When the router answered, in milliseconds since 1970."""
 
 
-@dataclass(frozen=True, slots=True)
-class Replay:
+class Replay(Struct, frozen=True, gc=False):
     """Send `past` as fast as the client reads, and tell the session when it is done."""
 
     topic: str
@@ -83,51 +78,44 @@ class Replay:
     past: Sequence[Kept]
 
 
-@dataclass(frozen=True, slots=True)
-class SendHistory:
+class SendHistory(Struct, frozen=True, gc=False):
     """Send what was read of a log as the answer to `request`."""
 
     request: int
     read: HistoryRead
 
 
-@dataclass(frozen=True, slots=True)
-class GoLive:
+class GoLive(Struct, frozen=True, gc=False):
     """Deliver what `joining` holds of the time when `topic` was joining, then everything that comes."""
 
     topic: str
     joining: Joining
 
 
-@dataclass(frozen=True, slots=True)
-class Leave:
+class Leave(Struct, frozen=True, gc=False):
     """Deliver no more of `topic`. `joining` is what held its messages, if it had not gone live yet."""
 
     topic: str
     joining: Joining | None
 
 
-@dataclass(frozen=True, slots=True)
-class Identify:
+class Identify(Struct, frozen=True, gc=False):
     """Count the connection as one of `user`; end it if there are too many."""
 
     user: str
 
 
-@dataclass(frozen=True, slots=True)
-class TakeEarly:
+class TakeEarly(Struct, frozen=True, gc=False):
     """Have the session take what came before the client was let in: it may have been sent away meanwhile."""
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
+class Count(Struct, frozen=True, gc=False):
     """Add one to a counter of `gateway.counters.Counters`."""
 
     counter: str
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(Struct, frozen=True, gc=False):
     """Close the connection."""
 
     code: CloseCode

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 
+from msgspec import Struct
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidHandshake, NegotiationError
 from websockets.http11 import Request
@@ -32,8 +32,7 @@ _quiet = logging.getLogger("gateway.websockets")
 _OURS = [Subprotocol(dialect.subprotocol) for dialect in DIALECTS]
 
 
-@dataclass(frozen=True, slots=True)
-class Upgrade:
+class Upgrade(Struct, frozen=True, gc=False):
     """A request for a WebSocket that is well-formed."""
 
     origin: str | None

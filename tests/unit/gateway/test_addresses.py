@@ -2,6 +2,7 @@ from ipaddress import ip_network
 
 import pytest
 
+from gateway import addresses
 from gateway.addresses import MAX_HOPS, TrustedProxies, counted_as
 
 OURS = TrustedProxies([ip_network("10.0.0.0/8"), ip_network("fd00::/8")])
@@ -64,3 +65,11 @@ def test_a_header_of_a_thousand_proxies_is_not_followed() -> None:
 )
 def test_ipv6_clients_are_counted_by_their_network(address: str, name: str) -> None:
     assert counted_as(address) == name
+
+
+def test_what_is_too_long_to_be_an_address_is_none_and_is_not_remembered():
+    text = "127.0.0.1%" + "a" * 200
+    before = addresses._parse.cache_info()
+    assert addresses.parse(text) is None
+    assert addresses.counted_as(text) == text
+    assert addresses._parse.cache_info() == before
