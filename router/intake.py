@@ -88,7 +88,6 @@ class Intake:
         self._wake = asyncio.Event()
         self._keys_came = False
         self._stopping = False
-        self._leaving = False  # all that is in hand goes back, but for the turn
         self._consumption: Consumption | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -105,36 +104,37 @@ class Intake:
         self._task = asyncio.create_task(self._run(self._consumption), name="intake")
 
     async def stop(self, within: float = FINISH_TIMEOUT) -> None:
-        """Take no more, finish and acknowledge what is in hand; what is not done in time is left to the broker.
+        """Finish and acknowledge the turn that is under way, and give back all that has not begun, in its order.
 
-        Where the bus is silent, `STOP_PATIENCE` seconds are what it has, and no more for what is in hand.
+        It would be overtaken were it finished here: a broker gives whoever is next newer messages as soon as nobody
+        wants more of them here. What is not done `within` so many seconds goes back as well. Where bus or store are
+        silent, a turn has twice `STOP_PATIENCE` seconds at the most.
         """
-        # What waits for the store would be overtaken: the next router is given what is newer, though we hold this.
-        self._leaving = bool(self._spill.lanes or (self._held and self._storage.away))
-        if self._leaving:
-            within = min(within, STOP_PATIENCE)
-        elif self._consumption is not None:
-            try:
-                with contextlib.suppress(BusError):
-                    async with asyncio.timeout(STOP_PATIENCE):
-                        await self._consumption.cancel()
-            except TimeoutError:
-                within = min(within, STOP_PATIENCE)
         self._stopping = True
         self._wake.set()
         if self._task is not None:
-            await asyncio.wait((self._task,), timeout=within)
-            if not self._task.done():
-                journal.unfinished(len(self._in_turn) + len(self._waiting) + len(self._held))
-                self._task.cancel()
-                await asyncio.wait((self._task,))
-        if self._leaving and self._consumption is not None:
-            self._lose()
+            await self._finish(self._task, within)
+        if self._consumption is not None:
+            if given_back := self._let_go():
+                journal.given_back(given_back)
             with contextlib.suppress(BusError, TimeoutError):
                 async with asyncio.timeout(STOP_PATIENCE):
                     await self._spill.clear()  # first, so that whoever is given what marks a lane finds it
                     await self._consumption.leave()
         await self._storage.stop()
+
+    async def _finish(self, task: asyncio.Task[None], within: float) -> None:
+        began = monotonic()
+        await asyncio.wait((task,), timeout=min(within, STOP_PATIENCE))
+        if not task.done() and not self._storage.away:
+            with contextlib.suppress(BusError, TimeoutError):
+                async with asyncio.timeout(STOP_PATIENCE):
+                    await self._bus.depth(route_queue(0))  # any answer will do
+                await asyncio.wait((task,), timeout=max(0.0, within - (monotonic() - began)))
+        if not task.done():
+            journal.unfinished(len(self._in_turn))
+            task.cancel()
+            await asyncio.wait((task,))
 
     def keys_came(self) -> None:
         """Decide soon about what waits for the issuer's keys: it has answered, or failed to."""
@@ -147,8 +147,8 @@ class Intake:
 
     def _keep(self, received: Received) -> None:
         """Put a message behind the others; the prefetch bounds how many there can be."""
-        if self._leaving:
-            return
+        if self._stopping:
+            return  # it goes back, with all that has not begun
         self._counters.received += 1
         if received.redelivered:
             self._counters.redelivered += 1
@@ -168,25 +168,27 @@ class Intake:
 
     def _lose(self) -> None:
         """Let go of what waits or is held, and of the turn when it would be tried again: all of it comes anew."""
+        if lost := self._let_go():
+            self._count_stale(lost)
+        self._wake.set()
+
+    def _let_go(self) -> int:
+        """Have nothing in hand any more but the turn; return how many messages these were."""
         self._losses += 1
         self._doubt.clear()
         in_hand = len(self._waiting) + len(self._held) + self._spill.lose()
-        self._counters.spilling = 0
-        if in_hand:
-            self._count_stale(in_hand)
-            self._counters.in_hand -= in_hand
-            self._waiting.clear()
-            self._held.clear()
-            self._counters.held = 0
-        self._wake.set()
+        self._counters.spilling = self._counters.held = 0
+        self._counters.in_hand -= in_hand
+        self._waiting.clear()
+        self._held.clear()
+        return in_hand
 
     async def _run(self, consumption: Consumption) -> None:
         while True:
             if self._keys_came:
                 self._keys_came = False
                 await self._answer(self._decider.unparked)
-            elif self._leaving:
-                journal.unfinished(self._counters.in_hand + len(self._spill.lanes))
+            elif self._stopping:
                 await self._answer(self._decider.dismissed)
                 return
             elif self._spill.has_ended:
@@ -195,15 +197,10 @@ class Intake:
                 self._lose()
             elif self._held and not self._storage.away:  # before the lanes: other partitions' are in none of them
                 await self._turn(consumption, self._held)
-            elif self._spill.lanes and not self._storage.away and not self._stopping:
+            elif self._spill.lanes and not self._storage.away:
                 await self._drain(consumption)
             elif self._waiting:  # while anything is held, the store is away, and appends nothing of this
                 await self._turn(consumption, self._waiting)
-            elif self._stopping:
-                if self._held:
-                    journal.unfinished(len(self._held))
-                await self._answer(self._decider.dismissed)
-                return
             else:
                 self._wake.clear()
                 await self._spill.rest(self._wake, self._held, consumption)

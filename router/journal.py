@@ -98,8 +98,16 @@ def dead_refused(letter: DeadLetter, reason: BaseException) -> None:
 
 
 def unfinished(messages: int) -> None:
-    """Tell what a stop leaves behind."""
+    """Tell that a stop breaks a turn off."""
     log.warning(
-        "stopped with %d messages in hand; the broker gives them to another router", messages,
+        "stopped in the middle of %d messages; the broker gives them to another router", messages,
         extra={"event": "stop.unfinished"},
+    )  # fmt: skip
+
+
+def given_back(messages: int) -> None:
+    """Tell what a stop has not begun."""
+    log.info(
+        "stopped before %d messages were begun; the broker gives them to another router", messages,
+        extra={"event": "stop.given_back"},
     )  # fmt: skip

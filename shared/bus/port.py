@@ -130,7 +130,11 @@ class Intake(Protocol):
         """Give the message back to its queue, or to the queue's dead-letter exchange."""
 
     async def cancel(self) -> None:
-        """Ask for no more messages. What is in hand can be acknowledged still; what is not goes back on `close`."""
+        """Ask for no more messages. What is in hand can be acknowledged still; what is not goes back on `close`.
+
+        Whoever is next is given newer messages at once, and what was on its way to us after these: where others wait
+        for the queue, and its order matters, `leave`.
+        """
 
     async def leave(self) -> None:
         """Ask for no more messages and give back what is in hand, in its order, before others are given any newer."""

@@ -1,6 +1,8 @@
 """Intakes: prefetch, acknowledgement, giving back, ending."""
 
 import asyncio
+import itertools
+from collections import defaultdict
 
 import pytest
 
@@ -8,7 +10,7 @@ from shared.bus.port import Depth, Message, Source
 from shared.bus.topology import QueueKind
 from shared.errors import BusAway, TopologyMismatch
 from tests.contract.bus.harness import Taker, gone, send, settled
-from tests.contract.bus.shapes import only, own, plain
+from tests.contract.bus.shapes import only, own, partition, plain
 from tests.support.eventually import eventually
 
 NUMBERS = [b"%d" % number for number in range(20)]
@@ -169,3 +171,49 @@ async def test_an_exclusive_queue_is_of_one_bus_and_ends_with_it(harness, bus):
     await gone(other, "mine")
     await other.declare(only(own("mine")))
     assert await other.depth("mine") == Depth(messages=0, consumers=0)
+
+
+async def test_partitions_are_handed_on_again_and_again_and_nothing_is_done_twice_or_out_of_its_order(harness, bus):
+    names = [f"partition-{number}" for number in range(8)]
+    await bus.declare(only(*[partition(name) for name in names]))
+    publisher = await harness.bus("publisher")
+    numbers, done = itertools.count(), asyncio.Event()
+
+    async def publish() -> None:
+        while not done.is_set():
+            await asyncio.gather(*[publisher.publish("", name, Message(b"%d" % next(numbers))) for name in names])
+
+    publishing = asyncio.create_task(publish())
+    worked = defaultdict(list)
+    taking = await Worker(await harness.bus("worker"), worked).take(*names, prefetch=16)
+    for _ in range(8):
+        following = await Worker(await harness.bus("worker"), worked).take(*names, prefetch=16)
+        await taking.has(100)
+        await taking.leave()
+        taking = following
+    done.set()
+    await publishing
+    sent = next(numbers)
+    await eventually(lambda: sum(map(len, worked.values())) >= sent)
+    assert sorted(itertools.chain(*worked.values())) == list(range(sent))
+    assert all(each == sorted(each) for each in worked.values())
+
+
+class Worker(Taker):
+    """Writes down in `worked` what it did, of each queue."""
+
+    def __init__(self, bus, worked):
+        super().__init__(bus)
+        self._worked = worked
+        self._leaving = False
+
+    def handle(self, received):
+        if not self._leaving:
+            self._worked[received.queue].append(int(received.body))
+            super().handle(received)
+
+    async def leave(self):
+        assert self.intake is not None
+        self._leaving = True
+        await self.intake.leave()
+        await self.bus.close()

@@ -441,24 +441,31 @@ async def test_a_stop_answers_who_still_waits_for_keys(issuer):
         await eventually(lambda: [reply.code for reply in edge.replies] == ["unavailable"])
 
 
-async def test_a_stop_finishes_what_is_in_hand_and_leaves_nothing_to_be_done_again():
+async def test_a_stop_finishes_its_turn_and_gives_back_what_has_not_begun_so_that_all_is_done_once_and_in_order():
     store = GatedStore()
     async with routed(store) as (router, edge):
         store.gate.clear()
-        for number in range(200):
-            await edge.emit(f"t{number}")
+        for number in range(100):
+            await edge.emit("a", str(number).encode())
+            await edge.emit("b", str(number).encode())
         await eventually(lambda: router.counters.received == 200)
+        begun = len(router._intake._in_turn)
+        successor = made(await opened(edge.broker))
+        await successor.start()
         stopping = asyncio.create_task(router.stop())
+        await asyncio.sleep(0)
+        for topic in ("a", "b"):
+            await edge.emit(topic, b"100")
         store.gate.set()
         await stopping
         await router_bus(router).close()
         assert not router.healthy
-        successor = made(await opened(edge.broker))
-        await successor.start()
-        await edge.emit("last", b'"last"')
-        await eventually(lambda: edge.payloads[-1:] == [b'"last"'])
-        assert len(edge.entries) == 201
-        assert successor.counters.redelivered == 0
+        await eventually(lambda: len(edge.entries) >= 202)
+        for topic in ("a", "b"):
+            heard = [entry.payload for entry in edge.entries if entry.topic == topic]
+            assert heard == [str(number).encode() for number in range(101)]
+        assert 0 < begun < 200
+        assert successor.counters.received == 202 - begun
         await successor.stop()
 
 
@@ -517,7 +524,8 @@ async def test_a_stop_waits_neither_for_a_bus_that_is_silent_nor_long_for_what_i
         store.gate.clear()
         await edge.ask(publish("a", b"1"), grants=ADA)
         await eventually(lambda: store.asked == 1)
-        monkeypatch.setattr(router._intake._consumption, "cancel", asyncio.Event().wait)
+        monkeypatch.setattr(router._intake._bus, "depth", lambda queue: asyncio.Event().wait())
+        monkeypatch.setattr(router._intake._consumption, "leave", asyncio.Event().wait)
         async with asyncio.timeout(10):
             await router._intake.stop(within=3600)
         assert not router._intake.running
