@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from tests.support import ports
 from tests.support.broker import Broker, OwnBroker, Vhost
 from tests.support.broker import ways as ways_to_a_broker
 from tests.support.broker.lending import broker_lender, broker_of
@@ -22,7 +23,9 @@ LENDERS = pytest.StashKey[dict[str, Lender]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """The process above all workers keeps the servers; without workers that is this one."""
-    if not hasattr(config, "workerinput"):
+    if hasattr(config, "workerinput"):
+        ports.keep_to(*_share(config))
+    else:
         config.stash[LENDERS] = {"broker": broker_lender(), "store": store_lender()}
 
 
@@ -67,8 +70,7 @@ def own_broker() -> Iterator[OwnBroker]:
 @pytest.fixture(scope="session")
 def store_server(pytestconfig: pytest.Config) -> Server:
     """The run's Valkey or Redis, shared by all tests. Use ``store_url``."""
-    worker = getattr(pytestconfig, "workerinput", {"workerid": "gw0", "workercount": 1})
-    share, shares = int(worker["workerid"].removeprefix("gw")), worker["workercount"]
+    share, shares = _share(pytestconfig)
     return _or_one_line(lambda: server_of(_borrowed(pytestconfig, "store"), share, shares))
 
 
@@ -102,6 +104,12 @@ def _servers(*options: ways_to_a_store.Options) -> Iterator[ways_to_a_store.Node
         yield node
     finally:
         node.dispose()
+
+
+def _share(config: pytest.Config) -> tuple[int, int]:
+    """Return which of the workers this process is, and how many there are."""
+    worker = getattr(config, "workerinput", {"workerid": "gw0", "workercount": 1})
+    return int(worker["workerid"].removeprefix("gw")), worker["workercount"]
 
 
 def _borrowed(config: pytest.Config, name: str) -> Description:

@@ -2,6 +2,8 @@
 
 import random
 import socket
+from collections import deque
+from itertools import islice
 
 # Below the range from which systems pick the ports of outgoing connections (32768 on Linux, 49152
 # elsewhere). A server that was killed leaves its port empty for a while: inside that range any
@@ -10,6 +12,8 @@ LOWEST = 20_000
 HIGHEST = 32_000
 
 _mine = range(LOWEST, HIGHEST)
+_given: deque[int] = deque(maxlen=500)
+"""Ports that were given out last: who got one may not have bound it yet, a program takes a second to start."""
 
 
 def free_port() -> int:
@@ -19,10 +23,12 @@ def free_port() -> int:
 
 def different_ports(count: int) -> list[int]:
     """As many free ports, no two the same."""
-    free = [port for port in random.sample(_mine, k=200) if _can_be_bound(port)]
+    tried = (port for port in random.sample(_mine, k=min(1_000, len(_mine))) if port not in _given)
+    free = list(islice(filter(_can_be_bound, tried), count))
     if len(free) < count:
-        raise OSError(f"200 ports between {_mine.start} and {_mine.stop} were tried and {len(free)} are free")
-    return free[:count]
+        raise OSError(f"up to 1,000 ports between {_mine.start} and {_mine.stop} were tried and {len(free)} are free")
+    _given.extend(free)
+    return free
 
 
 def keep_to(share: int, shares: int) -> None:

@@ -6,6 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from tests.support import ports
 from tests.support.guard import Entry, Guard, note
 from tests.support.ports import different_ports, free_port, is_listening
 
@@ -52,6 +55,12 @@ def test_it_cleans_up_when_the_process_that_asked_for_it_is_killed(tmp_path: Pat
 
 
 def test_ports_are_free_and_differ() -> None:
-    ports = different_ports(20)
-    assert len(set(ports)) == 20
+    several = different_ports(20)
+    assert len(set(several)) == 20
     assert not is_listening(free_port())
+
+
+def test_a_port_is_given_to_nobody_else_though_it_is_not_bound_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ports, "_mine", range(ports.LOWEST, ports.LOWEST + 1_000))
+    given = [free_port() for _ in range(200)]
+    assert len(set(given)) == 200
