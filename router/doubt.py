@@ -48,8 +48,9 @@ class Doubt:
     def __init__(self) -> None:
         self._last: dict[str, int] = {}
         """The returns of the last message of each queue, where that came back."""
-        self._first: set[int] = set()
-        """Tags of suspects; of each queue one for each time that it was given to us."""
+        self._first: set[tuple[str, int]] = set()
+        """Queues and tags of suspects, for channels have the same tags; of each queue one for each time that it was
+        given to us."""
 
     def clear(self) -> None:
         """Begin anew: what was in hand is not ours any more."""
@@ -66,7 +67,7 @@ class Doubt:
             self._last.pop(received.queue, None)
             return
         if received.returns >= MAX_RETURNS and received.returns > self._last.get(received.queue, 0):
-            self._first.add(received.tag)
+            self._first.add((received.queue, received.tag))
         self._last[received.queue] = received.returns
 
     def verdict(self, received: Received, rivals: int, begun: int | None) -> Unprocessable | None:
@@ -76,8 +77,8 @@ class Doubt:
         counts them. `rivals` are the messages in other queues that are as doubtful. With rivals it waits: by turns one
         is done before the other, so a single culprit is the only one left soon.
         """
-        suspect = received.tag in self._first
-        self._first.discard(received.tag)
+        suspect = (received.queue, received.tag) in self._first
+        self._first.discard((received.queue, received.tag))
         if begun is not None:
             most = MAX_BEGUN if received.returns < MAX_RETURNS else MAX_BEGUN_OF_MANY
             return never_ended(begun - 1) if begun > most else None

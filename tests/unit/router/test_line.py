@@ -78,6 +78,16 @@ def test_where_nobody_counts_attempts_no_message_is_condemned_while_it_may_be_an
     assert doubt.verdict(again, 0, None)
 
 
+def test_a_suspect_casts_no_doubt_on_a_message_of_another_channel_that_has_its_tag():
+    doubt = Doubt()
+    suspect, behind, innocent = (replace(message(returns=MAX_RETURNS), tag=tag) for tag in (1, 2, 1))
+    innocent.queue = behind.queue = QUEUES[1]
+    for each in (suspect, behind, innocent):  # of its queue the innocent one is not the first that came back
+        doubt.note(each)
+    assert not doubt.verdict(innocent, 0, None)
+    assert doubt.verdict(suspect, 0, None)
+
+
 def test_what_counts_is_how_often_it_was_begun_and_not_how_often_it_came_back():
     doubt = Doubt()
     doubt.note(often := replace(message(returns=MAX_RETURNS - 1), tag=1))
