@@ -62,7 +62,8 @@ class Announced(NamedTuple):
     before: Place | None
     next: Place
     cause: str
-    at: float = 0.0
+    told: float = 0.0
+    """When; not `at`, which tells arrivals from these."""
 
 
 Event: TypeAlias = Arrival | Announced

@@ -200,7 +200,7 @@ def _needless(ledger: Ledger) -> Wrong:
                 continue
             if hole.cause == TRIMMED and subscriber in ledger.by_pattern:
                 topics = ledger.accounts[subscriber]
-                missed = [each for each in ledger.publishes.values() if heard < each.at < hole.at]
+                missed = [each for each in ledger.publishes.values() if heard < each.at < hole.told]
                 if sum(each.topic in topics for each in missed) > MAX_ENTRIES:
                     continue
             since = _words(hole.before)
