@@ -35,7 +35,7 @@ from gateway.reports import SESSION as PRESENCE_SESSION
 from gateway.session import SessionLimits
 from gateway.settings import GatewaySettings
 from gateway.transports.counters import PortCounters
-from gateway.transports.http import HttpDoor
+from gateway.transports.http_door import HttpDoor
 from gateway.transports.listener import Listener
 from gateway.uplink import Uplink
 from gateway.wheel import Wheel

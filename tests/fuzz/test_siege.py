@@ -33,7 +33,7 @@ async def test_an_attack_that_is_answered_badly_is_seen(monkeypatch: pytest.Monk
         raise RuntimeError("planted")
 
     monkeypatch.setattr("gateway.session.Session.refuse", fail)
-    monkeypatch.setattr("gateway.transports.http.HttpDoor._answer", fail)
+    monkeypatch.setattr("gateway.transports.http_door.HttpDoor._answer", fail)
     bad_frame = bytes((JSON_USER,)) + websocket_frame(b'{"type":"?"}')
     request = bytes((HTTP,)) + b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
     for attack in (bad_frame, request):

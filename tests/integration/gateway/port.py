@@ -12,7 +12,7 @@ from msgspec import Raw
 from gateway.census import Found
 from gateway.settings import GatewaySettings
 from gateway.transports.counters import PortCounters
-from gateway.transports.http import HttpDoor
+from gateway.transports.http_door import HttpDoor
 from gateway.transports.listener import Listener
 from shared.attending import Member, SessionsRead
 from shared.errors import BusError

@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from gateway.settings import Limits
-from gateway.transports import http as room
+from gateway.transports import http_door as room
 from shared.errors import BusAway, BusBlocked, ConfirmTimeout, PublishRefused, Unroutable
 from tests.integration.gateway.port import KEY, Client, Port, Response, ask, open_port
 from tests.support.eventually import eventually
