@@ -1,31 +1,10 @@
-"""See that the tests can have a broker: fetch the image or install the package now, and say which it is.
+"""``python -m tests.support.broker``: see that the tests can have a broker."""
 
-Before the tests, so that a download of minutes does not count as the time of the test that comes first.
-"""
-
-import logging
-import os
 import sys
 
-from tests.support.broker.errors import BrokerError
 from tests.support.broker.ways import given, new_node
-
-
-def main() -> int:
-    """Print one line; 1 when there is no way."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    if somebodys := given(os.environ):
-        print(f"RabbitMQ for the tests: the one at {somebodys[0].rpartition('@')[2]}")
-        return 0
-    try:
-        node = new_node()
-    except BrokerError as nothing:
-        print(nothing, file=sys.stderr)
-        return 1
-    node.dispose()
-    print(f"RabbitMQ for the tests: {node}")
-    return 0
-
+from tests.support.provide import provide
 
 if __name__ == "__main__":
-    sys.exit(main())
+    somebodys = given()
+    sys.exit(provide("RabbitMQ", somebodys and somebodys[0], new_node))

@@ -1,4 +1,4 @@
-"""A private RabbitMQ node in a container, by way of testcontainers."""
+"""A private RabbitMQ node in a container."""
 
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ from tests.support.broker.node import (
     management_answers,
     wait_for_start,
 )
-from tests.support.engine import LOOPBACK, engine, engine_host, ensure_image
-from tests.support.guard import guard
+from tests.support.container import OwnContainer
+from tests.support.engine import engine, engine_host, ensure_image
 from tests.support.ports import different_ports
 
 IMAGE = "rabbitmq:4-management"
@@ -30,17 +30,15 @@ MANAGEMENT_PORT = 15672
 Address = tuple[str, int, int]  # host, AMQP port, management port
 
 
-
-class ContainerNode:
+class ContainerNode(OwnContainer):
     """A node in a container of ours, its ports published on loopback. Its `data` are there, where that is given."""
 
     def __init__(self, data: Path | None = None) -> None:
         ensure_image(IMAGE)
-        # Published ports are named, not left to Docker, which would give others after every start.
         amqp, management = different_ports(2)
         self._published = (amqp, management)
         self._address: Address = ("127.0.0.1", amqp, management)
-        self._container = (
+        container = (
             DockerContainer(IMAGE)
             .with_copy_into_container(f"[{','.join(PLUGINS)}].\n".encode(), PLUGINS_FILE, mode=0o644)
             .with_env("RABBITMQ_ENABLED_PLUGINS_FILE", PLUGINS_FILE)
@@ -48,10 +46,10 @@ class ContainerNode:
             .with_env("RABBITMQ_CONFIG_FILE", CONFIGURATION_FILE)
             .with_env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", ERLANG_ARGUMENTS)
             .with_env("RABBITMQ_CTL_ERL_ARGS", "+S 1:1 +sbwt none")
-            .with_kwargs(labels={"penstock.test": "broker"})
         )
         if data is not None:
-            self._container.with_volume_mapping(str(data), DATA_FOLDER, "rw")
+            container = container.with_volume_mapping(str(data), DATA_FOLDER, "rw")
+        super().__init__(container, "broker", {AMQP_PORT: amqp, MANAGEMENT_PORT: management})
 
     def __str__(self) -> str:
         return f"{IMAGE} in Docker"
@@ -67,76 +65,27 @@ class ContainerNode:
         return f"http://guest:guest@{host}:{port}"
 
     def start(self) -> None:
-        if self._raw() is None:
-            self._create()
-        else:
-            self._raw().start()
-        wait_for_start(self._serves, self._is_running, self._last_words)
+        self.up()
+        wait_for_start(self._serves, self.is_running, self.last_words)
 
     def stop(self) -> None:
         # Not Docker's stop: between it and Erlang there may be shells that keep SIGTERM to themselves.
         self.ctl("stop")
-        self._raw().wait(timeout=STOP_WITHIN)
-
-    def kill(self) -> None:
-        if self._is_running():  # it may have died by itself
-            self._raw().kill("SIGKILL")
-        self._raw().wait()
-
-    def freeze(self) -> None:
-        self._raw().pause()
-
-    def thaw(self) -> None:
-        self._raw().unpause()
-
-    def dispose(self) -> None:
-        if self._raw() is not None:
-            self._raw().remove(force=True, v=True)
-            guard().forget("container", self._raw().id)
+        self.wait(STOP_WITHIN)
 
     def ctl(self, *arguments: str) -> str:
-        return run_ctl(self._raw().id, *arguments)
+        return run_ctl(self.id, *arguments)
 
     def description(self) -> dict[str, Any]:
-        return {"kind": "container", "container": self._raw().id}
-
-    def _raw(self) -> Any:
-        """The Docker client's own container; None before the first start."""
-        return self._container._container
-
-    def _create(self) -> None:
-        amqp, management = self._published
-        loopback_here = engine_host() in LOOPBACK
-        for inside, port in ((AMQP_PORT, amqp), (MANAGEMENT_PORT, management)):
-            self._container.ports[str(inside)] = ("127.0.0.1", port) if loopback_here else port  # type: ignore[assignment]
-        try:
-            self._container.start()
-        finally:
-            if self._raw() is not None:
-                guard().watch("container", self._raw().id)
+        return {"kind": "container", "container": self.id}
 
     def _serves(self) -> bool:
-        for address in self._addresses():
+        own = [(host, AMQP_PORT, MANAGEMENT_PORT) for host in self.own_addresses()]
+        for address in ((engine_host(), *self._published), *own):
             if amqp_answers(*address[:2]):
                 self._address = address
                 return management_answers(self.management_url)
         return False
-
-    def _addresses(self) -> list[Address]:
-        """Where clients may find it: published by the engine, or, when we are in a container too, itself."""
-        self._raw().reload()
-        networks = self._raw().attrs["NetworkSettings"]["Networks"].values()
-        return [
-            (engine_host(), *self._published),
-            *((network["IPAddress"], AMQP_PORT, MANAGEMENT_PORT) for network in networks if network["IPAddress"]),
-        ]
-
-    def _is_running(self) -> bool:
-        self._raw().reload()
-        return bool(self._raw().status == "running")
-
-    def _last_words(self) -> str:
-        return str(self._raw().logs(tail=30).decode(errors="replace"))
 
 
 def run_ctl(container: str, *arguments: str) -> str:

@@ -1,0 +1,77 @@
+"""What every server of ours in a container can do, by way of testcontainers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from testcontainers.core.container import DockerContainer
+
+from tests.support.engine import LOOPBACK, engine_host
+from tests.support.guard import guard
+
+
+class OwnContainer:
+    """A container that is made when it is started first, and kept until it is disposed of.
+
+    `ports` are those inside, each with the one that is published on loopback. They are named, not left to Docker,
+    which would give others after every start.
+    """
+
+    def __init__(self, container: DockerContainer, kind: str, ports: Mapping[int, int]) -> None:
+        self._container = container.with_kwargs(labels={"penstock.test": kind})
+        self._ports = ports
+
+    @property
+    def id(self) -> str:
+        """Docker's name for it, once it was started."""
+        return str(self._raw().id)
+
+    def up(self) -> None:
+        """Start it, or start it again; what is in it may not serve yet."""
+        if self._raw() is not None:
+            self._raw().start()
+            return
+        loopback_here = engine_host() in LOOPBACK
+        for inside, port in self._ports.items():
+            self._container.ports[str(inside)] = ("127.0.0.1", port) if loopback_here else port  # type: ignore[assignment]
+        try:
+            self._container.start()
+        finally:
+            if self._raw() is not None:
+                guard().watch("container", self._raw().id)
+
+    def kill(self) -> None:
+        if self.is_running():  # it may have died by itself
+            self._raw().kill("SIGKILL")
+        self._raw().wait()
+
+    def wait(self, within: float) -> None:
+        """Wait for its end."""
+        self._raw().wait(timeout=within)
+
+    def freeze(self) -> None:
+        self._raw().pause()
+
+    def thaw(self) -> None:
+        self._raw().unpause()
+
+    def dispose(self) -> None:
+        if self._raw() is not None:
+            self._raw().remove(force=True, v=True)
+            guard().forget("container", self._raw().id)
+
+    def own_addresses(self) -> list[str]:
+        """Where it is found by who is in a container, too, at the ports inside."""
+        self._raw().reload()
+        networks = self._raw().attrs["NetworkSettings"]["Networks"].values()
+        return [network["IPAddress"] for network in networks if network["IPAddress"]]
+
+    def is_running(self) -> bool:
+        self._raw().reload()
+        return bool(self._raw().status == "running")
+
+    def last_words(self) -> str:
+        return str(self._raw().logs(tail=30).decode(errors="replace"))
+
+    def _raw(self) -> Any:
+        """The Docker client's own container; None before the first start."""
+        return self._container._container
