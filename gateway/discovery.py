@@ -104,7 +104,7 @@ class Discovery:
             self._fresh[topic] = None
             return None
         if entry.epoch != held.epoch:
-            begun = self._begin(topic, held.lowest - 1)
+            begun = self._begin_over(topic)
             begun.entries.append(entry)
             return begun
         held.keep(entry)
@@ -129,7 +129,7 @@ class Discovery:
         if held is None or held.after is None:
             return None
         if fetched.epoch != held.epoch:
-            return self._begin(topic, held.lowest - 1)
+            return self._begin_over(topic)
         lowest, start = held.lowest, max(held.after + 1, fetched.first)
         begins = (fetched.entries[0].offset or 0) if fetched.entries else fetched.head + 1
         if begins > start and start < lowest:
@@ -139,7 +139,8 @@ class Discovery:
         if first >= lowest:
             last = (fetched.entries[-1].offset or 0) if fetched.entries else lowest
             if last >= min(lowest - 1, fetched.head):
-                return self._begin(topic, lowest - 1)
+                # A log that has let go of what is held already says nothing of what stood before that.
+                return self._begin(topic, lowest - 1, missed=fetched.first > lowest > held.floor + 1)
             held.after = held.floor = last  # the answer was cut off, and what is news may come behind it
             return self._ask(topic, held, now)
         if first == held.after + 1 and first > max(fetched.first, held.floor + 1):
@@ -185,6 +186,11 @@ class Discovery:
         self._asked.pop(topic, None)
         self._asked[topic] = None
         return Wanted(topic, held.after)
+
+    def _begin_over(self, topic: str) -> Begun:
+        """Begin with what is held of a log that was lost: nobody can say any more what stood before it."""
+        held = self._held[topic]
+        return self._begin(topic, held.lowest - 1, missed=held.lowest > held.floor + 1)
 
     def _begin(self, topic: str, base: int, *, missed: bool = False) -> Begun:
         held = self._held[topic]

@@ -138,12 +138,17 @@ def test_the_time_of_an_event_says_nothing_of_when_it_was_taken() -> None:
 
 def test_another_epoch_that_comes_ends_the_waiting() -> None:
     discovery = holding(5)
-    assert said(discovery.take(entry(1, "f"), 3.0, NOW)) == (4, [5, 1], False)
+    assert said(discovery.take(entry(1, "f"), 3.0, NOW)) == (4, [5, 1], True), "what stood before 5 nobody can tell"
 
 
 def test_another_epoch_that_a_router_tells_ends_the_waiting() -> None:
     discovery = holding(5)
-    assert said(discovery.fill(fetched(1, epoch="f", head=1), LATER)) == (4, [5], False)
+    assert said(discovery.fill(fetched(1, epoch="f", head=1), LATER)) == (4, [5], True), "so that 1 to 4 are not missed"
+
+
+def test_a_log_that_has_let_go_of_what_is_held_leaves_a_gap_before_it() -> None:
+    discovery = holding(5, 7)
+    assert said(discovery.fill(fetched(8, 9, head=9, first=8), LATER)) == (4, [5, 7], True)
 
 
 def test_a_topic_of_which_no_router_says_anything_begins_with_a_gap() -> None:
