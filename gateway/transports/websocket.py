@@ -119,6 +119,7 @@ class Connection(asyncio.Protocol):
         "_fragments",
         "_outbox",
         "_outbox_bound",
+        "_overflowed",
         "_paused",
         "_protocol",
         "_stalled",
@@ -151,6 +152,8 @@ class Connection(asyncio.Protocol):
         self._protocol = FrameProtocol(max_bytes)
         self._outbox = Outbox()
         self._outbox_bound = outbox_bound
+        self._overflowed = False
+        """A frame found no room: what comes after it must not be heard without it, however small it is."""
         self._fragments: list[bytes] | None = None
         self._stalled = False
         self._paused = False
@@ -224,7 +227,7 @@ class Connection(asyncio.Protocol):
 
     def push(self, chunk: bytes) -> bool:
         """Put a finished frame into the outbox; say whether the connection has to be flushed now."""
-        if self._closing:
+        if self._closing or self._overflowed:
             return False
         outbox = self._outbox
         if not outbox.chunks:
@@ -235,6 +238,7 @@ class Connection(asyncio.Protocol):
         if shed is not None:
             self._events.shed(shed)
             if shed.full:
+                self._overflowed = True
                 self._events.overflow(self)
         return False
 
