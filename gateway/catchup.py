@@ -63,10 +63,14 @@ class Joining:
     def begin_at(self, topic: str, place: Place) -> None:
         """Begin with what comes after `place`: what others are given of the time before is none of this one's."""
         self.base = place
+        self.let_go(topic, place)
+
+    def let_go(self, topic: str, place: Place) -> None:
+        """Hold nothing of `topic` any more up to `place`, nor of any log that its log took the place of."""
         self.entries = [
             step
             for step in self.entries
-            if step.topic != topic or step.epoch != place.epoch or (step.offset or 0) > place.offset
+            if step.topic != topic or (step.epoch == place.epoch and _upto(step) > place.offset)
         ]
 
     def hold(self, entry: Step) -> None:
@@ -91,7 +95,13 @@ class Joining:
 
     def _is_known(self, entry: Step) -> bool:
         place = self.known.get(entry.topic)
-        return place is not None and entry.epoch == place.epoch and (entry.offset or 0) <= place.offset
+        return place is not None and entry.epoch == place.epoch and _upto(entry) <= place.offset
+
+
+def _upto(step: Step) -> int:
+    """Return the offset up to which nothing is left to be told after `step`."""
+    offset = step.offset or 0
+    return offset if isinstance(step, Entry) else offset - 1
 
 
 def release_all(joinings: Iterable[Joining], pattern: str) -> list[Step]:

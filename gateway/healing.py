@@ -151,7 +151,11 @@ class Healer:
         if log is None:
             log = self.logs.begin(topic, *base)
         self._deliver(topic, self.logs.expect(topic, *head, monotonic()))
-        return base if base.epoch == log.epoch else Place(log.epoch, 0)
+        if base.epoch == log.epoch:
+            return base
+        base = Place(log.epoch, 0)
+        joining.let_go(topic, base)
+        return base
 
     def fetch(self, topic: str, after: int, upto: int, then: Then) -> None:
         """Call `then` with the messages of `topic`, which is followed, after one offset and up to another."""

@@ -3,7 +3,8 @@
 import pytest
 
 from gateway import catchup
-from gateway.catchup import MAX_HELD_BYTES, MAX_HELD_ENTRIES, Joining, release_all
+from gateway.catchup import MAX_HELD_BYTES, MAX_HELD_ENTRIES, Joining, Place, release_all
+from gateway.logs import TRIMMED, Missed
 from shared.envelopes import Encoding, Entry
 
 
@@ -75,3 +76,14 @@ def test_equal_messages_are_not_taken_for_the_same() -> None:
     one, two = entry(), entry()
     assert one == two
     assert len(release_all([holding(one, two)], "a")) == 2
+
+
+def test_a_gap_up_to_where_a_subscription_begins_says_nothing_and_is_not_held() -> None:
+    joining = Joining()
+    kept = Missed("a", "e", 7, TRIMMED)
+    for step in (Missed("a", "e", 5, TRIMMED), kept):
+        joining.hold(step)
+    joining.begin_at("a", Place("e", 4))
+    assert joining.entries == [kept]
+    joining.know("a", Place("e", 6))
+    assert joining.release("a") == []

@@ -262,6 +262,15 @@ async def test_a_subscription_begins_where_what_it_holds_begins(house: House) ->
     assert house.healer.join("a", joining, Place("e", 6)) == Place("e", 5)
 
 
+async def test_a_subscription_to_a_log_that_began_anew_is_told_nothing_of_the_one_before(house: House) -> None:
+    joining = Joining()
+    house.fanout.joining.add("a", Holder(Receiver(), joining))
+    house.come(6)
+    house.come(1, epoch="f")
+    assert house.healer.join("a", joining, Place("f", 0)) == Place("f", 0)
+    assert [(step.epoch, step.offset) for step in joining.entries] == [("f", 1)]
+
+
 async def test_a_subscription_to_what_nobody_follows_begins_at_the_head(house: House) -> None:
     joining = Joining()
     assert house.healer.place_of("a") is None
