@@ -50,6 +50,8 @@ class Client:
         self.house: House | None = None
         self.last: dict[str, tuple[str, int]] = {}
         """The last place of each topic, across connections."""
+        self.had: set[tuple[str, str, int]] = set()
+        """Everything that it was given since it began anew with a topic."""
         self.floors: dict[str, Heads] = {}
         """For each pattern, after what it has to be told of topics that it knows nothing of."""
         self.at: dict[str, int] = {}
@@ -111,6 +113,8 @@ class Client:
         if since is not None and not has_wildcard(pattern):
             assert since.epoch is not None
             assert since.offset is not None
+            if self.last.get(pattern) != (since.epoch, since.offset):
+                self.begin_anew(pattern)
             self.last[pattern] = (since.epoch, since.offset)
         self.house.frame(self.connection, Subscribe(number, pattern, since, tail or None))
         subscription.ours = max(self.connection.session.pending)
@@ -125,6 +129,11 @@ class Client:
         """Begin anew with a pattern the next time."""
         for memory in (self.at, self.heard_at, self.floors):
             memory.pop(pattern, None)
+
+    def begin_anew(self, topic: str) -> None:
+        """Forget what it was told of a topic, of which it may be told again."""
+        self.last.pop(topic, None)
+        self.had = {place for place in self.had if place[0] != topic}
 
     def note_heads(self, ours: int, heads: Heads, untold: bool) -> None:
         """Note where the logs stood when a router said yes."""
@@ -178,6 +187,7 @@ class Client:
         if subscription.since is None:
             self.check_tail(pattern, subscription, *place)
             if not self.is_heard(pattern, but=pattern):
+                self.begin_anew(pattern)
                 self.last[pattern] = place
 
     def begin_pattern(self, pattern: str, subscription: Subscription, frame: dict[str, Any]) -> None:
@@ -186,7 +196,7 @@ class Client:
             self.floors[pattern] = subscription.heads
             for topic in TOPICS:
                 if matches(pattern, topic) and not self.is_heard(topic, but=pattern):
-                    self.last.pop(topic, None)
+                    self.begin_anew(topic)
         if subscription.untold:
             self.at.pop(pattern, None)  # whatever it had is of no use until it is live
 
@@ -208,6 +218,8 @@ class Client:
             assert epoch == last[0], f"{topic}: from {last} to {epoch}, {offset} without a word"
             assert offset > last[1], f"{topic}: {offset} again, or late: it has {last}"
             assert offset == last[1] + 1, f"{topic}: a silent hole between {last} and {offset}"
+        assert (topic, epoch, offset) not in self.had, f"{topic}: {epoch}, {offset} again, behind gaps"
+        self.had.add((topic, epoch, offset))
         self.last[topic] = (epoch, offset)
         for pattern, subscription in self.subscriptions.items():
             if has_wildcard(pattern) and matches(pattern, topic) and subscription.served:
