@@ -52,6 +52,10 @@ class Wanted(NamedTuple):
     after: int
 
 
+_NONE: dict[str, int] = {}
+"""Never written to: of nearly all logs no epoch has ended here."""
+
+
 class TopicLog:
     """The place of one topic."""
 
@@ -61,8 +65,11 @@ class TopicLog:
         self.epoch = epoch
         self.offset = offset
         """The last that was delivered."""
-        self.former: tuple[str, ...] = ()
-        """The epochs before, `MAX_FORMER` at most: what still comes of them over the bus is too late."""
+        self.former: dict[str, int] = _NONE
+        """The epochs before, `MAX_FORMER` at most, and the last offset of each that was delivered.
+
+        What still comes of them over the bus is too late; should one be the log's after all, it goes on from there.
+        """
         self.seen = offset
         """The highest that is known to be there."""
         self.held: dict[int, Entry] = {}
@@ -230,10 +237,12 @@ class Logs:
         return [*self._change_epoch(entry.topic, log, entry.epoch or ""), *self.take(entry, now)]
 
     def _change_epoch(self, topic: str, log: TopicLog, epoch: str) -> list[Step]:
-        log.former = tuple(each for each in (*log.former, log.epoch) if each != epoch)[-MAX_FORMER:]
-        log.epoch = epoch
-        log.offset = log.seen = 0
+        former = {**log.former, log.epoch: log.offset}
+        log.offset = log.seen = former.pop(epoch, 0)
+        while len(former) > MAX_FORMER:
+            del former[next(iter(former))]
+        log.former, log.epoch = former, epoch
         log.held.clear()
         log.window = None
         log.due = None
-        return [Missed(topic, epoch, 1, EPOCH_CHANGED)]
+        return [Missed(topic, epoch, log.offset + 1, EPOCH_CHANGED)]

@@ -101,6 +101,14 @@ def test_another_epoch_is_announced_and_begins_at_its_first_offset() -> None:
     assert seen(logs.take(entry(2, "f"), NOW)) == [2]
 
 
+def test_an_epoch_that_was_taken_for_a_later_one_by_mistake_is_left_and_nothing_is_delivered_twice() -> None:
+    logs = following(epoch="f")
+    assert seen(logs.take(entry(1, "f"), NOW)) == [1]
+    assert seen(logs.take(entry(5, "e"), NOW)) == [("epoch_changed", "e", 1)], "late, of a log that was lost"
+    assert seen(logs.fill(fetched(1, 2, head=2, epoch="f"), LATER)) == [("epoch_changed", "f", 2), 2]
+    assert seen(logs.take(entry(3, "f"), LATER)) == [3]
+
+
 def test_another_epoch_of_which_the_beginning_is_missing_is_filled() -> None:
     logs = following(4)
     assert seen(logs.take(entry(3, "f"), NOW)) == [(EPOCH_CHANGED, "f", 1)]
