@@ -1,5 +1,6 @@
 """What every server of ours in a container can do, by way of testcontainers."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,6 +8,10 @@ from testcontainers.core.container import DockerContainer
 
 from tests.support.engine import LOOPBACK, engine_host
 from tests.support.guard import guard
+
+PUBLISHED_WITHIN = 3.0
+"""Seconds after which a published port is not waited for any more. It comes a moment later than the server, and is the
+same after every start, which the container's own address is not."""
 
 
 class OwnContainer:
@@ -19,6 +24,7 @@ class OwnContainer:
     def __init__(self, container: DockerContainer, kind: str, ports: Mapping[int, int]) -> None:
         self._container = container.with_kwargs(labels={"penstock.test": kind})
         self._ports = ports
+        self._up_since = 0.0
 
     @property
     def id(self) -> str:
@@ -27,6 +33,7 @@ class OwnContainer:
 
     def up(self) -> None:
         """Start it, or start it again; what is in it may not serve yet."""
+        self._up_since = time.monotonic()
         if self._raw() is not None:
             self._raw().start()
             return
@@ -60,7 +67,9 @@ class OwnContainer:
             guard().forget("container", self._raw().id)
 
     def own_addresses(self) -> list[str]:
-        """Where it is found by who is in a container, too, at the ports inside."""
+        """Where it is found by who is in a container, too, at the ports inside; not before `PUBLISHED_WITHIN`."""
+        if time.monotonic() - self._up_since < PUBLISHED_WITHIN:
+            return []
         self._raw().reload()
         networks = self._raw().attrs["NetworkSettings"]["Networks"].values()
         return [network["IPAddress"] for network in networks if network["IPAddress"]]
