@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.eventually import eventually
-from tests.support.fault_proxy import FaultProxy
+from tests.support.fault_proxy import FaultProxy, Weather
 from tests.support.ports import free_port
 
 DATA = bytes(range(256)) * 40
@@ -49,6 +50,14 @@ async def said_and_heard(proxy: FaultProxy, data: bytes = DATA) -> bytes:
             return await reader.readexactly(len(data))
     finally:
         writer.transport.abort()
+
+
+@pytest.mark.parametrize("weather", [Weather(piece=1), Weather(ragged=1)])
+def test_when_the_weather_clears_what_is_left_is_sent_at_once(weather: Weather) -> None:
+    pieces = weather.pieces(DATA, random.Random(1))
+    assert [next(pieces), next(pieces)] == [DATA[:1], DATA[1:2]]
+    weather.clear()
+    assert list(pieces) == [DATA[2:]]
 
 
 @pytest.mark.parametrize("weather", [{}, {"piece": 1}, {"ragged": 9}, {"latency": 0.001, "jitter": 0.002}])

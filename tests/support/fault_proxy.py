@@ -20,7 +20,7 @@ import contextlib
 import random
 import socket
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -45,14 +45,16 @@ class Weather:
     ragged: int | None = None
     """The same, by chance between 1 and so many."""
 
-    def pieces(self, data: bytes, chance: random.Random) -> Iterable[bytes]:
-        """Return `data` in the pieces in which it is sent."""
-        if self.piece is None and self.ragged is None:
-            yield data
-            return
+    def pieces(self, data: bytes, chance: random.Random) -> Iterator[bytes]:
+        """Return `data` in the pieces in which it is sent; all that is left at once, when it has become fine."""
         start = 0
         while start < len(data):
-            size = self.piece if self.piece is not None else chance.randint(1, self.ragged or 1)
+            if self.piece is not None:
+                size = self.piece
+            elif self.ragged is not None:
+                size = chance.randint(1, self.ragged)
+            else:
+                size = len(data)
             yield data[start : start + size]
             start += size
 
