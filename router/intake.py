@@ -241,7 +241,11 @@ class Intake:
         held: list[Received] = []
         try:
             rest = await self._set_aside(turn, consumption, held) if source is self._waiting else turn
-            if rest and rest[0].doubtful:
+            if source is self._waiting and self._held and not self._storage.away:
+                # The store came back meanwhile, and what is held comes first.
+                source.put_back(rest)
+                turn = turn[: len(turn) - len(rest)]  # as many are done with
+            elif rest and rest[0].doubtful:
                 held += self._hold(await self._dare(rest[0], source.rivals, consumption), source)
             elif rest:
                 held += self._hold(await self._work(rest, consumption), source)
@@ -304,7 +308,10 @@ class Intake:
             held: list[Received] = []
             for received in turn:
                 received.redelivered = True  # whatever comes of it may have been done before we failed
-                held += await self._work([received], consumption)
+                if held and self._pipeline.waits_for_store(received):
+                    held.append(received)  # though the store may be back by now
+                else:
+                    held += await self._work([received], consumption)
             return held
         if self._is_stale():
             raise Stale

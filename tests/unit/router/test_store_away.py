@@ -244,6 +244,24 @@ async def test_a_connection_that_is_lost_while_a_turn_is_held_lets_go_of_all_of_
         assert router.counters.held == 0
 
 
+async def test_nothing_overtakes_what_is_held_though_the_store_comes_back_while_lanes_are_looked_for(monkeypatch):
+    store = Shelf()
+    async with routed(store) as (router, edge):
+        store.away = True
+        await emit(edge, "a", 1, 2)
+        await eventually(lambda: router.counters.held == 2)
+
+        async def find(turn, held, consumption):
+            store.away = False
+            await eventually(lambda: not router._storage.away)
+
+        monkeypatch.setattr(router._intake._spill, "find", find)
+        await emit(edge, "a", 3)
+        await eventually(lambda: len(numbers(edge, "a")) == 3)
+        assert numbers(edge, "a") == [(1, 1), (2, 2), (3, 3)]
+        await idle(router, edge)
+
+
 async def test_a_stop_does_not_wait_for_the_store_and_leaves_what_is_held_to_another_router(caplog):
     store = Shelf()
     caplog.set_level(logging.INFO)
