@@ -24,6 +24,9 @@ _EXCHANGE = re.compile(r"exchange '([^']*)'")
 _EXCHANGE_KIND = re.compile(r"(?:unknown|invalid) exchange type '([^']*)'")
 _SIZE = re.compile(r"message size (\d+)")
 
+_DOWN = "is down or inaccessible"
+"""Of a queue that is there, and whose node or leader is not, just now."""
+
 _PLUGINS = {"x-modulus-hash": "rabbitmq_sharding"}
 
 
@@ -50,7 +53,7 @@ def of_order(refusal: Refusal) -> ConfigurationError | BusAway:
             f"the broker does not know exchanges of type {kind[1]}: enable the plugin on every node with "
             f"`rabbitmq-plugins enable {plugin}`"
         )
-    if refusal.code == NOT_FOUND:
+    if refusal.code == NOT_FOUND and _DOWN not in text:
         return TopologyMismatch(f"the broker lacks what was asked for: {refusal}")
     if refusal.code == PRECONDITION_FAILED:
         return TopologyMismatch(

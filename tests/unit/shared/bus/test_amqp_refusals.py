@@ -28,6 +28,7 @@ def test_a_missing_plugin_says_how_to_enable_it(refusal):
     ("code", "text", "kind"),
     [
         (404, "NOT_FOUND - no queue 'q' in vhost '/'", TopologyMismatch),
+        (404, "NOT_FOUND - home node 'rabbit@a' of durable queue 'q' in vhost '/' is down or inaccessible", BusAway),
         (406, "PRECONDITION_FAILED - inequivalent arg 'x-max-length' for queue 'q' in vhost '/'", TopologyMismatch),
         (403, "ACCESS_REFUSED - configure access to queue 'q' in vhost '/' refused for user 'u'", ConfigurationError),
         (403, "ACCESS_REFUSED - queue 'q' in vhost '/' in exclusive use", BusAway),
