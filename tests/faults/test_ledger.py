@@ -180,7 +180,7 @@ def test_a_repeated_attempt_is_the_same_message(books: Books) -> None:
 @pytest.mark.parametrize(("missed", "excused"), [(1_001, True), (1_000, False)])
 def test_who_missed_more_than_a_pattern_is_replayed_may_be_told_so(books: Books, missed: int, excused: bool) -> None:
     last = missed + 2
-    books.published(1).got("ada", 1).got("bob", 1)
+    books.published(1).got("ada", 1).got("bob", 1, at=1.5)
     books.published(*range(2, last), at=1.0).got("ada", *range(2, last), at=1.0)
     books.published(last, at=3.0).told("bob", last, at=2.0).both_got(last)
     assert books.wrong() == {Check.GAP}, "the library reads on where it hears a topic by name"

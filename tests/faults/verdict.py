@@ -193,14 +193,14 @@ def _unannounced(ledger: Ledger) -> Wrong:
 
 def _needless(ledger: Ledger) -> Wrong:
     for subscriber, topic, account in _accounts(ledger):
-        heard = 0.0
+        had = 0.0
         for hole in account.events:
-            if isinstance(hole, Arrival):
-                heard = hole.at
+            if isinstance(hole, Arrival):  # what was on its way for long may have come long after it was published
+                had = ledger.publishes[hole.id].at if hole.id in ledger.publishes else hole.at
                 continue
             if hole.cause == TRIMMED and subscriber in ledger.by_pattern:
                 topics = ledger.accounts[subscriber]
-                missed = [each for each in ledger.publishes.values() if heard < each.at < hole.told]
+                missed = [each for each in ledger.publishes.values() if had < each.at < hole.told]
                 if sum(each.topic in topics for each in missed) > MAX_ENTRIES:
                     continue
             since = _words(hole.before)
