@@ -60,7 +60,7 @@ def judge(ledger: Ledger, *, gaps: bool = False, unordered: str | None = None) -
         *_doubled(ledger),
         *_disordered(ledger, unordered),
         *_unannounced(ledger),
-        *(() if gaps else _needless(ledger)),
+        *(() if gaps else ((Check.GAP, words) for _, words in needless(ledger))),
     ):
         findings[check].append(words)
     return dict(findings)
@@ -191,7 +191,8 @@ def _unannounced(ledger: Ledger) -> Wrong:
             last = event.place
 
 
-def _needless(ledger: Ledger) -> Wrong:
+def needless(ledger: Ledger) -> Iterator[tuple[str, str]]:
+    """Yield who was told of a hole that need not have been, and in words of which; see `judge`."""
     for subscriber, topic, account in _accounts(ledger):
         had = 0.0
         for hole in account.events:
@@ -204,11 +205,11 @@ def _needless(ledger: Ledger) -> Wrong:
                 if sum(each.topic in topics for each in missed) > MAX_ENTRIES:
                     continue
             since = _words(hole.before)
-            yield Check.GAP, f"{subscriber} was told that {since} to {_words(hole.next)} of {topic} is {hole.cause}"
+            yield subscriber, f"{subscriber} was told that {since} to {_words(hole.next)} of {topic} is {hole.cause}"
 
 
 def _words(place: Place | None) -> str:
     return "an unknown place" if place is None else f"{place.epoch[:6]}/{place.offset}"
 
 
-__all__ = ["Arrival", "Check", "Findings", "judge", "missing"]
+__all__ = ["Arrival", "Check", "Findings", "judge", "missing", "needless"]
