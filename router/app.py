@@ -87,7 +87,7 @@ class Router:
         log.info("router started", extra={"event": "router.started", "router": self.name})
 
     async def stop(self) -> None:
-        """Consume no more, finish what is in hand, acknowledge it; then nothing of it is given to another router."""
+        """Finish and acknowledge what has begun, and give back the rest, in its order; see `Intake.stop`."""
         await self._intake.stop()
         if self.jwks is not None:
             await self.jwks.stop()

@@ -40,7 +40,7 @@ from shared.errors import BusError
 from shared.topics import PARTITIONS, rank
 
 FINISH_TIMEOUT = 10.0
-"""Seconds that a stop waits for what is in hand."""
+"""Seconds that a stop waits for the turn that is under way."""
 
 GATHERING = 0.1
 """Seconds from the first doubtful message to its turn: which of them is first matters, see `router.line`."""
@@ -107,8 +107,8 @@ class Intake:
         """Finish and acknowledge the turn that is under way, and give back all that has not begun, in its order.
 
         It would be overtaken were it finished here: a broker gives whoever is next newer messages as soon as nobody
-        wants more of them here. What is not done `within` so many seconds goes back as well. Where bus or store are
-        silent, a turn has twice `STOP_PATIENCE` seconds at the most.
+        wants more of them here. What is not done `within` so many seconds goes back as well: `STOP_PATIENCE` where the
+        store is away, and twice that where the bus is silent.
         """
         self._stopping = True
         self._wake.set()
@@ -199,7 +199,7 @@ class Intake:
                 await self._turn(consumption, self._held)
             elif self._spill.lanes and not self._storage.away:
                 await self._drain(consumption)
-            elif self._waiting:  # while anything is held, the store is away, and appends nothing of this
+            elif self._waiting:  # while anything is held, the store is away: `_turn` looks whether it has come back
                 await self._turn(consumption, self._waiting)
             else:
                 self._wake.clear()
@@ -239,12 +239,13 @@ class Intake:
         self._counters.turns += 1
         self._turn_began = self._losses
         held: list[Received] = []
+        waits_again = 0
         try:
             rest = await self._set_aside(turn, consumption, held) if source is self._waiting else turn
             if source is self._waiting and self._held and not self._storage.away:
                 # The store came back meanwhile, and what is held comes first.
                 source.put_back(rest)
-                turn = turn[: len(turn) - len(rest)]  # as many are done with
+                waits_again = len(rest)
             elif rest and rest[0].doubtful:
                 held += self._hold(await self._dare(rest[0], source.rivals, consumption), source)
             elif rest:
@@ -252,11 +253,12 @@ class Intake:
         except Stale:
             self._count_stale(len(turn))
         self._in_turn = []
-        self._spill.settle(source, len(turn) - len(held))
+        done = len(turn) - len(held) - waits_again
+        self._spill.settle(source, done)
         if self._held and self._storage.away:
             await self._spill.make_room(self._held, consumption)
         self._spill.count(self._held)
-        self._counters.in_hand -= len(turn) - len(held)
+        self._counters.in_hand -= done
 
     async def _set_aside(self, turn: list[Received], consumption: Consumption, held: list[Received]) -> list[Received]:
         """Put what has to go beside its partition there; return the rest. What stays in hand goes to `held`."""

@@ -62,8 +62,7 @@ class Announced(NamedTuple):
     before: Place | None
     next: Place
     cause: str
-    told: float = 0.0
-    """When; not `at`, which tells arrivals from these."""
+    at: float
 
 
 Event: TypeAlias = Arrival | Announced

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
-from tests.faults.ledger import Ledger
+from tests.faults.ledger import Arrival, Ledger
 from tests.faults.library import LibrarySubscriber
 from tests.faults.publishers import BackEnd, SocketPublisher
 from tests.faults.rig import Rig
@@ -132,14 +132,11 @@ class Load:
         for name, accounts in self.ledger.accounts.items():
             for topic, account in accounts.items():
                 for event in reversed(account.events):
-                    at = getattr(event, "at", None)
-                    if at is None:
-                        continue
-                    if at < since:
+                    if event.at < since:
                         break
-                    publish = publishes.get(event.id)  # type: ignore[union-attr]
+                    publish = publishes.get(event.id) if isinstance(event, Arrival) else None
                     if publish is not None and publish.at >= since:
-                        first[name, topic] = at
+                        first[name, topic] = event.at
         return first
 
     async def all_hear(self, since: float, within: float) -> float:
