@@ -14,6 +14,13 @@ async def append(store: Store, topic: str, entry: bytes = b"x", key: tuple[str |
     return admitted.position
 
 
+async def append_or_none(store: Store, topic: str, entry: bytes, key: tuple[str | int, ...]) -> Position | None:
+    try:
+        return await append(store, topic, entry, key)
+    except StoreAway:
+        return None
+
+
 async def read(store: Store, topic: str) -> Log:
     [log] = await store.read([Read(topic, limit=100)], monotonic())
     return log
