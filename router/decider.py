@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Sequence
 
 from router import journal
@@ -12,9 +14,15 @@ from router.pipeline import NOTHING_READ, Pipeline
 from router.plan import DeadLetter, Deeds, Plan
 from router.rollcall import RollCall
 from router.storage import Storage
+from router.tenure import Tenure
+from shared.bus.port import Intake as Consumption
 from shared.bus.port import Received
 from shared.clock import wall
+from shared.errors import StoreUnsure
 from shared.store.port import Admitted
+
+SETTLED_AFTER = 0.05
+"""Seconds without a turn after which the store is told that the last one is acknowledged; else the next one says it."""
 
 
 class Decider:
@@ -28,18 +36,83 @@ class Decider:
         self._parking = parking
         self._roll_call = roll_call
         self._counters = counters
+        self._tenure = Tenure()
+        self._turn = self._tenure.turn()
+        self._unsettled = False
+        """Whether the store knows events by this turn until that is acknowledged."""
+        self._proof: asyncio.Future[bool] | None = None
+        """Whether the broker has the acknowledgements of this turn; pending as long as it may."""
+        self._flushes: set[asyncio.Task[bool]] = set()
+
+    def come_anew(self) -> None:
+        """Know that of what is in hand some may be done already: what comes again is looked for in its log."""
+        self._tenure.end()
+        self._begin_turn()
+
+    def acknowledged(self, last: Received, consumption: Consumption) -> None:
+        """Know that all up to `last` is acknowledged; find out whether the broker knows it, where that matters."""
+        if not self._unsettled:
+            return
+        proof = self._proof = asyncio.get_running_loop().create_future()
+
+        def proven(flush: asyncio.Task[bool]) -> None:
+            self._flushes.discard(flush)
+            if not proof.done():
+                proof.set_result(not flush.cancelled() and flush.exception() is None and flush.result())
+
+        flush = asyncio.create_task(consumption.flush(last), name="acknowledgements")
+        self._flushes.add(flush)
+        flush.add_done_callback(proven)
+
+    async def proven(self) -> None:
+        """Wait until the broker has the acknowledgements that were given, or may lack some of them for good.
+
+        Without, what is decided next belongs to the same turn: nothing is forgotten before.
+        """
+        proof = self._proof
+        if proof is None:
+            return
+        await asyncio.wait((proof,))
+        if proof is self._proof:
+            if proof.result():
+                self._begin_turn()
+            else:
+                self.come_anew()
+
+    async def settle(self, wake: asyncio.Event) -> None:
+        """Have the store forget by what it would know the events of the last turn, unless there is work before that."""
+        if not self._unsettled:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SETTLED_AFTER):
+                await wake.wait()
+        if not wake.is_set():
+            await self.proven()
+            await self._storage.begin_turn(self._turn)
+
+    def _begin_turn(self) -> None:
+        self._turn = self._tenure.turn()
+        self._unsettled = False
+        if self._proof is not None and not self._proof.done():
+            self._proof.set_result(False)
+        self._proof = None
 
     async def decide(self, turn: Sequence[Received]) -> Deeds:
         """Decide what follows from `turn`."""
         plan = self._pipeline.plan(turn, wall())
         self._parking.take(plan)
         storage = self._storage
-        admissions = await storage.admit(plan.commands)
+        admissions = await storage.admit(plan.commands, self._turn)
         since = self._pipeline.since(plan)
         recent = None if since is None else await storage.recent(since)
         logs = await storage.read(self._pipeline.reads(plan, admissions, recent))
         await self._roll_call.take(plan)
-        return self.conclude(plan, admissions, logs)
+        deeds = self.conclude(plan, admissions, logs)
+        if deeds.held and any(map(_may_stand, admissions)):
+            self.come_anew()
+        else:
+            self._unsettled |= any(command.append and command.append.digest for command in plan.commands)
+        return deeds
 
     def conclude(
         self, plan: Plan, admissions: Sequence[Admitted | Exception] = (), logs: Logs = NOTHING_READ
@@ -73,6 +146,11 @@ class Decider:
         plan = Plan(wall())
         self._parking.dismiss(plan)
         return plan
+
+
+def _may_stand(admitted: Admitted | Exception) -> bool:
+    """Say whether what is held after this outcome may stand in its log already."""
+    return isinstance(admitted, StoreUnsure) or (isinstance(admitted, Admitted) and admitted.repeated)
 
 
 def note_dead(counters: Counters, letters: Sequence[DeadLetter]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from hashlib import blake2b
 
 from router.history import append
 from router.limits import UNLIMITED
@@ -13,7 +14,7 @@ from router.rules import Rules
 from shared.bus.port import Received
 from shared.codes import ErrorCode
 from shared.envelopes import Entry
-from shared.store.port import Admit
+from shared.store.port import DIGEST_BYTES, Admit
 from shared.topics import is_topic
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
@@ -58,11 +59,19 @@ class Events:
         )
         if not rule.history:
             return Publication(entry, UNLIMITED, origin=received)
-        # Nothing but its message_id tells an event that comes a second time, as its router died after the append, from
-        # a second one that says the same: a broker gives messages no identity of their own, and a digest of all that is
-        # in one would swallow the second "tick" of a clock. So without one it is appended twice in that case.
-        key = ("message", message_id) if message_id is not None else None
-        return Publication(entry, Admit((), append(entry, rule, key)), origin=received)
+        if message_id is not None:
+            return Publication(entry, Admit((), append(entry, rule, ("message", message_id))), origin=received)
+        logged = append(entry, rule, None, _digest(received, entry.trace), again=received.redelivered)
+        return Publication(entry, Admit((), logged), origin=received)
+
+
+def _digest(received: Received, trace: str | None) -> bytes:
+    """Return what tells an event without a message_id from all others of its topic, but for twins.
+
+    A broker gives messages no identity of their own, so nothing else does when its router died after the append.
+    """
+    said = f"{received.content_type}\n{received.timestamp}\n{trace}\n".encode()
+    return blake2b(said + received.body, digest_size=DIGEST_BYTES).digest()
 
 
 def _not_a_topic(topic: str) -> Unprocessable:

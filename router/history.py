@@ -18,9 +18,11 @@ CACHED_HEADS = 16_384
 _read_entry = Reader(Entry)
 
 
-def append(entry: Entry, rule: Rule, key: tuple[str | int, ...] | None) -> Append:
-    """Return what puts `entry` into its topic's log, once for each `key`."""
-    return Append(entry.topic, pack(entry), rule.history, rule.history_ttl, key)
+def append(
+    entry: Entry, rule: Rule, key: tuple[str | int, ...] | None, digest: bytes | None = None, *, again: bool = False
+) -> Append:
+    """Return what puts `entry` into its topic's log: once for each `key`, or known by its `digest` (see `Append`)."""
+    return Append(entry.topic, pack(entry), rule.history, rule.history_ttl, key, digest, again)
 
 
 @lru_cache(maxsize=CACHED_HEADS)

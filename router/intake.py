@@ -20,6 +20,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 
 from router import journal
+from router.acknowledging import acknowledge
 from router.counters import Counters
 from router.decider import Decider, note_dead, note_faults
 from router.doubt import Doubt, identity
@@ -50,7 +51,6 @@ DOUBT_LASTS = 5.0
 
 class Intake:
     """Works on every partition that the broker gives this router, `prefetch` messages in hand of each at most."""
-
     def __init__(
         self,
         bus: Bus,
@@ -175,6 +175,7 @@ class Intake:
     def _let_go(self) -> int:
         """Have nothing in hand any more but the turn; return how many messages these were."""
         self._losses += 1
+        self._decider.come_anew()
         self._doubt.clear()
         in_hand = len(self._waiting) + len(self._held) + self._spill.lose()
         self._counters.spilling = self._counters.held = 0
@@ -203,6 +204,7 @@ class Intake:
                 await self._turn(consumption, self._waiting)
             else:
                 self._wake.clear()
+                await self._decider.settle(self._wake)
                 await self._spill.rest(self._wake, self._held, consumption)
 
     async def _drain(self, consumption: Consumption) -> None:
@@ -233,8 +235,9 @@ class Intake:
     async def _turn(self, consumption: Consumption, source: Line) -> None:
         if source.doubtful:
             await self._beware()
-            if not source or (source is self._waiting and self._held and not self._storage.away):
-                return  # it was lost meanwhile, or the store is back, and what is held comes first
+        await self._decider.proven()
+        if not source or (source is self._waiting and self._held and not self._storage.away):
+            return  # it was lost meanwhile, or the store is back, and what is held comes first
         self._in_turn = turn = source.take()
         self._counters.turns += 1
         self._turn_began = self._losses
@@ -243,8 +246,7 @@ class Intake:
         try:
             rest = await self._set_aside(turn, consumption, held) if source is self._waiting else turn
             if source is self._waiting and self._held and not self._storage.away:
-                # The store came back meanwhile, and what is held comes first.
-                source.put_back(rest)
+                source.put_back(rest)  # the same
                 waits_again = len(rest)
             elif rest and rest[0].doubtful:
                 held += self._hold(await self._dare(rest[0], source.rivals, consumption), source)
@@ -300,6 +302,10 @@ class Intake:
         """
         if self._is_stale():
             raise Stale
+        if not consumption.holds(turn[0]):  # its channel is lost: it comes again, and must not be done before
+            if consumption is self._consumption:
+                self._lose()
+            raise Stale
         try:
             deeds = await self._decider.decide(turn)
         except Exception as fault:
@@ -307,6 +313,7 @@ class Intake:
             if len(turn) == 1:
                 await self._bury(turn[0], failed_on("this message"), consumption)
                 return []
+            self._decider.come_anew()
             held: list[Received] = []
             for received in turn:
                 received.redelivered = True  # whatever comes of it may have been done before we failed
@@ -326,6 +333,7 @@ class Intake:
             for received in turn:
                 consumption.reject(received, requeue=False)
             return []
+        self._decider.acknowledged(turn[-1], consumption)
         return deeds.held
 
     async def _bury(self, received: Received, why: Unprocessable, consumption: Consumption) -> None:
@@ -369,18 +377,7 @@ class Intake:
         held = {received.tag for received in deeds.held}
         # An acknowledgement of all before would take along what is held, or waits though it came earlier.
         one_by_one = bool(held or self._held or self._spill.lanes or self._waiting.doubtful) or len(turn) == 1
-        done = None
-        for received in turn:
-            if received.tag in rejected:
-                consumption.reject(received, requeue=False)
-            elif received.tag in held:
-                continue
-            elif one_by_one:
-                consumption.ack(received)
-            else:
-                done = received
-        if done is not None:
-            consumption.ack(done, through=True)
+        acknowledge(turn, consumption, rejected=rejected, held=held, one_by_one=one_by_one)
 
     async def _answer(self, plan: Callable[[], Plan]) -> None:
         """Answer requests whose messages are acknowledged already."""

@@ -26,7 +26,7 @@ from router.routing import Deliveries, replies_to
 from shared.bus.port import Received
 from shared.bus.topology import EVENTS, FRAMES
 from shared.envelopes import AnyRequest, Entry, Published
-from shared.errors import StoreAway
+from shared.errors import StoreAway, StoreUnsure
 from shared.store.port import Admitted, Position, Read
 
 NOTHING_READ: Logs = {}
@@ -152,6 +152,8 @@ class Pipeline:
         if isinstance(admitted, Exception):
             if not isinstance(admitted, StoreAway):
                 raise admitted
+            if isinstance(admitted, StoreUnsure) and publication.origin is not None:
+                publication.origin.redelivered = True  # it may stand in its log when it is held no longer
             self._hold(plan, publication)
             return
         asker, entry, position = publication.asker, publication.entry, admitted.position

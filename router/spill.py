@@ -25,8 +25,9 @@ from shared.bus.topology import EVENTS, spill, spill_queue
 from shared.clock import monotonic
 from shared.errors import BusError, ConfigurationError
 
-TOPIC, MARKER = "x-penstock-topic", "x-penstock-marker"
-"""The headers in which an event's topic travels (a queue's name is its routing key), and what its lane began with."""
+TOPIC, MARKER, AGAIN = "x-penstock-topic", "x-penstock-marker", "x-penstock-again"
+"""The headers in which an event's topic travels (a queue's name is its routing key), what its lane began with, and
+whether it may stand in its log already."""
 
 RETURNING = 0.1
 """Seconds in which what a dead router had taken out of a lane returns to it."""
@@ -317,7 +318,7 @@ class Spill:
         return lane.settled >= lane.expected or monotonic() - lane.empty_since >= SETTLED_AFTER
 
     def _publish(self, lane: Lane, event: Received) -> asyncio.Future[None] | None:
-        headers: dict[str, HeaderValue] = {TOPIC: event.routing_key, MARKER: lane.mark}
+        headers: dict[str, HeaderValue] = {TOPIC: event.routing_key, MARKER: lane.mark, AGAIN: event.redelivered}
         if "traceparent" in event.headers:
             headers["traceparent"] = event.headers["traceparent"]
         message = Message(event.body, event.content_type, event.message_id, event.timestamp, headers)
@@ -337,6 +338,7 @@ class Spill:
             lane.proven = lane.proven or received.headers.get(MARKER) == lane.mark
             topic = received.headers.get(TOPIC)
             event = replace(received, exchange=EVENTS, routing_key=topic if isinstance(topic, str) else "")
+            event.redelivered = received.redelivered or received.headers.get(AGAIN) is True
             lane.line.put(event)
             self._came(event)
 

@@ -16,8 +16,8 @@ from router.counters import Counters
 from router.plan import Recent
 from shared.backoff import full_jitter
 from shared.clock import monotonic, wall
-from shared.errors import StoreAway
-from shared.store.port import Admit, Admitted, Limit, Log, Read, Store
+from shared.errors import StoreAway, StoreUnsure
+from shared.store.port import Admit, Admitted, Limit, Log, Read, Store, Turn
 from shared.store.roll import Called, Roll
 
 RETRY_BASE = 0.05
@@ -64,27 +64,40 @@ class Storage:
             self._task.cancel()
             await asyncio.wait((self._task,))
 
-    async def admit(self, commands: Sequence[Admit], *, ask: bool = True) -> Sequence[Admitted | Exception]:
+    async def admit(
+        self, commands: Sequence[Admit], turn: Turn | None = None, *, ask: bool = True
+    ) -> Sequence[Admitted | Exception]:
         """Have `commands` carried out, and return the outcome of each; an exception where there is none.
 
-        That is `StoreAway` for what needs a log, where the store is away or we are not to `ask` it. One that the store
-        fails on costs the others nothing but a second call.
+        That is `StoreAway` for what needs a log, where the store is away or we are not to `ask` it, and `StoreUnsure`
+        where it was lost as we asked. One that the store fails on costs the others nothing but a second call.
         """
         if not commands:
             return ()
         if self.away or not ask:
-            return await self._admit_alone(commands)
+            return await self._admit_alone(commands, StoreAway("the store is away"))
         try:
-            admissions = await self._store.admit(commands, monotonic())
+            admissions = await self._store.admit(commands, monotonic(), turn)
         except StoreAway as reason:
             self._lose(reason)
-            return await self._admit_alone(commands)
+            return await self._admit_alone(commands, StoreUnsure(str(reason)))
         except Exception as fault:
             if len(commands) == 1:
                 return [fault]
-            return await self._admit_one_by_one(commands)
+            return await self._admit_one_by_one(commands, turn)
         self._attempt = 0
         return admissions
+
+    async def begin_turn(self, turn: Turn) -> None:
+        """Tell the store that the turns before this one are acknowledged, where it can be told."""
+        if self.away:
+            return
+        try:
+            await self._store.admit((), monotonic(), turn)
+        except StoreAway as reason:
+            self._lose(reason)
+        except Exception as fault:
+            self._count_fault(fault)
 
     async def recent(self, within: float) -> Recent | None:
         """Return the topics whose logs grew within so many seconds; None where the store cannot say."""
@@ -154,20 +167,21 @@ class Storage:
         except Exception as fault:
             self._count_fault(fault)
 
-    async def _admit_one_by_one(self, commands: Sequence[Admit]) -> Sequence[Admitted | Exception]:
+    async def _admit_one_by_one(
+        self, commands: Sequence[Admit], turn: Turn | None
+    ) -> Sequence[Admitted | Exception]:
         outcomes: list[Admitted | Exception] = []
         lost = False
         for command in commands:
             # Though it may be back by now: what comes after one that was not appended must not overtake it.
-            outcomes += await self.admit([command], ask=not lost)
+            outcomes += await self.admit([command], turn, ask=not lost)
             lost = lost or isinstance(outcomes[-1], StoreAway)
         return outcomes
 
-    async def _admit_alone(self, commands: Sequence[Admit]) -> Sequence[Admitted | Exception]:
+    async def _admit_alone(self, commands: Sequence[Admit], away: StoreAway) -> Sequence[Admitted | Exception]:
         unlogged = [command for command in commands if command.append is None]
         self._counters.limited_alone += sum(bool(command.limits) for command in unlogged)
         admissions = iter(await self._stand_in.admit(unlogged, monotonic()))
-        away = StoreAway("the store is away")
         return [next(admissions) if command.append is None else away for command in commands]
 
     def _lose(self, reason: StoreAway) -> None:

@@ -13,6 +13,7 @@
     │   ├── Unroutable              no queue was bound for a message that must have one (return)
     │   └── ConfirmTimeout          no word from the broker in time; the outcome is unknown
     ├── StoreAway                   the store cannot be reached; comes back by itself
+    │   └── StoreUnsure             it was lost while it was asked: what was asked is done or not
     ├── MalformedEnvelope           what came over the bus cannot be read
     └── TokenRefused                a token does not prove who its bearer is
 """
@@ -62,6 +63,10 @@ class ConfirmTimeout(BusError):
 
 class StoreAway(PenstockError):
     """The store cannot be reached just now."""
+
+
+class StoreUnsure(StoreAway):
+    """The store was lost while it was asked: what was asked of it is done or not."""
 
 
 class MalformedEnvelope(PenstockError):

@@ -16,7 +16,7 @@ from shared.bus.counters import BusCounters
 from shared.bus.port import Handler, Received, Source
 from shared.bus.wire import ack_frame, reject_frame
 from shared.bus.wire_reader import NO_HEADERS, ChannelClosed, ChannelEvent, ConsumerCancelled, Delivered
-from shared.errors import BusAway
+from shared.errors import BusAway, ConfigurationError
 
 MENDING_MEMORY = 30.0
 """Seconds after which a consumption that had to begin again counts as sound."""
@@ -132,6 +132,17 @@ class AmqpIntake:
         if (link := self._still_ours(received)) is not None:
             link.write(reject_frame(self._number, received.tag, requeue=requeue))
             del self._in_hand[received.tag]
+
+    async def flush(self, received: Received) -> bool:
+        """Wait until the broker has the acknowledgement of `received`, and of all that were acknowledged before."""
+        link, channel = self._link, self._channel
+        if link is None or channel is None or received.generation != self._generation:
+            return False
+        try:
+            await link.ask(channel.flow(active=True), channel)  # changes nothing, and is answered in its turn
+        except (BusAway, ConfigurationError):
+            return False
+        return True
 
     async def cancel(self) -> None:
         """Ask for no more messages; what is in hand can still be acknowledged."""

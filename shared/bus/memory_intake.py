@@ -92,6 +92,10 @@ class MemoryIntake:
         verdict = self._broker.give_back if requeue else self._broker.reject
         verdict(connection, received.tag)
 
+    async def flush(self, received: Received) -> bool:
+        """Return at once: an acknowledgement is with the broker as it is given."""
+        return self._connection is not None and received.generation == self._generation
+
     async def cancel(self) -> None:
         """Ask for no more messages; what is in hand can still be acknowledged."""
         self.forget()

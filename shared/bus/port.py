@@ -129,6 +129,12 @@ class Intake(Protocol):
     def reject(self, received: Received, *, requeue: bool) -> None:
         """Give the message back to its queue, or to the queue's dead-letter exchange."""
 
+    async def flush(self, received: Received) -> bool:
+        """Wait until the broker has the acknowledgement of `received`, and of all that were acknowledged before.
+
+        Returns False where what it came over is lost: the broker may lack some of them, and these come again.
+        """
+
     async def cancel(self) -> None:
         """Ask for no more messages. What is in hand can be acknowledged still; what is not goes back on `close`.
 

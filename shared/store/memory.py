@@ -9,7 +9,7 @@ from shared.store.memory_attempts import MAX_ATTEMPTED, Attempts
 from shared.store.memory_logs import MAX_APPENDED_KEYS, MAX_LOG_BYTES, MAX_LOGS, Logs, new_epoch
 from shared.store.memory_rates import MAX_KEYS, Rates
 from shared.store.memory_roll import Presence
-from shared.store.port import Admit, Admitted, Log, Read
+from shared.store.port import Admit, Admitted, Log, Read, Turn
 from shared.store.roll import Called, Roll
 
 _ADMITTED = Admitted(0.0)
@@ -46,10 +46,12 @@ class MemoryStore:
         """Return how many rates are remembered."""
         return len(self._rates)
 
-    async def admit(self, commands: Sequence[Admit], now: float) -> Sequence[Admitted]:
+    async def admit(self, commands: Sequence[Admit], now: float, turn: Turn | None = None) -> Sequence[Admitted]:
         """Carry out `commands` in their order."""
         self.counters.count("admit", len(commands))
-        return [self._admit(command, now) for command in commands]
+        if turn is not None:
+            self.logs.unkeyed.begin(turn)
+        return [self._admit(command, now, turn) for command in commands]
 
     async def read(self, reads: Sequence[Read], now: float) -> Sequence[Log]:
         """Read logs."""
@@ -88,13 +90,13 @@ class MemoryStore:
         self._rates.clear()
         self.logs.clear()
 
-    def _admit(self, command: Admit, now: float) -> Admitted:
+    def _admit(self, command: Admit, now: float, turn: Turn | None) -> Admitted:
         if command.limits:
             retry_after, refused_by = self._rates.spend(command.limits, now)
             if refused_by is not None:
                 return Admitted(retry_after, refused_by)
         if command.append is None:
             return _ADMITTED
-        position, repeated = self.logs.append(command.append, now)
+        position, repeated = self.logs.append(command.append, now, turn)
         self.counters.appended += not repeated
         return Admitted(0.0, None, position, repeated)

@@ -14,7 +14,8 @@ from typing import TypeAlias
 
 from shared.store.counters import StoreCounters
 from shared.store.memory_log import TopicLog
-from shared.store.port import DEDUPE, MAX_RECENT, Append, Log, Position, Read
+from shared.store.memory_unkeyed import Unkeyed
+from shared.store.port import DEDUPE, MAX_RECENT, Append, Log, Position, Read, Turn
 
 MAX_LOGS = 100_000
 """Logs that are kept by default."""
@@ -52,6 +53,7 @@ class Logs:
         self.counters = counters or StoreCounters()
         self.size = 0
         """Bytes that all logs take now."""
+        self.unkeyed = Unkeyed()
         self._max_logs = max_logs
         self._max_bytes = max_bytes
         self._max_keys = max_keys
@@ -74,9 +76,10 @@ class Logs:
         self._logs.clear()
         self._recent.clear()
         self._keys.clear()
+        self.unkeyed.clear()
         self.size = 0
 
-    def append(self, append: Append, now: float) -> tuple[Position, bool]:
+    def append(self, append: Append, now: float, turn: Turn | None = None) -> tuple[Position, bool]:
         """Append, and return where the entry stands and whether it stood there before."""
         key = append.key
         if key is not None:
@@ -84,12 +87,19 @@ class Logs:
             if known is not None and known[0] >= now:
                 return known[1], True
         log = self._use(append.topic, now)
+        unkeyed = turn is not None and key is None and append.digest is not None
+        if turn is not None and unkeyed:
+            offset = self.unkeyed.find(append, turn, log.epoch, now)
+            if offset is not None:
+                return Position(log.epoch, offset), True
         self.size += log.append(append.entry, append.history, append.ttl, now)
         if self.size > self._max_bytes:
             self._make_room(log)
         position = Position(log.epoch, log.head)
         if key is not None:
             self._remember((append.topic, key), position, now)
+        if unkeyed:
+            self.unkeyed.note(append, log.head)
         self._recent[append.topic] = now
         self._recent.move_to_end(append.topic)
         if len(self._recent) > MAX_RECENT:
@@ -130,6 +140,7 @@ class Logs:
     def _forget(self, topic: str) -> None:
         self.size -= self._logs.pop(topic).size
         self._recent.pop(topic, None)
+        self.unkeyed.forget(topic)
 
     def _make_room(self, used: TopicLog) -> None:
         while self.size > self._max_bytes and len(self._logs) > 1:

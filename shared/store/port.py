@@ -15,6 +15,14 @@ from shared.store.roll import Called, Roll
 DEDUPE = 300
 """Seconds for which the key of an entry is remembered."""
 
+TENURE_BYTES = 8
+DIGEST_BYTES = 8
+"""Bytes of a tenure's name, and of the digest of an entry without a key."""
+
+MAX_TO_COME = 1024
+"""Entries without a key of one topic that may come again, and are remembered; beyond it the oldest are forgotten, and
+would be appended again."""
+
 REMEMBERED = 24 * 3600
 """Seconds, beyond its history's, for which an unused log's epoch and last offset are remembered."""
 
@@ -45,12 +53,27 @@ class Position(NamedTuple):
     offset: int
 
 
+class Turn(NamedTuple):
+    """Which turn of whose a batch belongs to.
+
+    `tenure` is a random name of `TENURE_BYTES` bytes, and another whenever what a router has in hand comes anew. The
+    turns of one are numbered upwards; when one begins, all that came in those before it is acknowledged.
+    """
+
+    tenure: bytes
+    number: int
+
+
 @dataclass(frozen=True, slots=True)
 class Append:
     """Put `entry` at the end of the log of `topic`, which keeps the last `history` (1 or more), for `ttl` seconds.
 
     With a `key` that was appended to this topic within `DEDUPE` seconds, nothing is done, and the answer is where the
     first one stands. Like a limit's, a key is a tuple, never a string put together.
+
+    An entry without one may have a `digest` (`DIGEST_BYTES`). It is known as long as its turn may not be acknowledged:
+    one that comes `again` is not appended then, and the answer is where the first one stands. Each stands for one that
+    comes again, so of two that say the same, both of which are new, none is taken for the other.
     """
 
     topic: str
@@ -58,6 +81,8 @@ class Append:
     history: int
     ttl: int
     key: tuple[str | int, ...] | None = None
+    digest: bytes | None = None
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +151,11 @@ class Store(Protocol):
     counters: StoreCounters
     """What this store has done and refused so far."""
 
-    async def admit(self, commands: Sequence[Admit], now: float) -> Sequence[Admitted]:
+    async def admit(self, commands: Sequence[Admit], now: float, turn: Turn | None = None) -> Sequence[Admitted]:
         """Carry out a batch of commands in their order, at the time `now` (seconds, monotonic).
 
-        A store with a clock of its own goes by that one, for all routers alike.
+        A store with a clock of its own goes by that one, for all routers alike. Without a `turn` digests mean nothing.
+        Without commands all that is noted is that the turns before this one are acknowledged.
         """
 
     async def read(self, reads: Sequence[Read], now: float) -> Sequence[Log]:

@@ -14,7 +14,7 @@ from typing import Any
 from shared.errors import ConfigurationError
 from shared.store import valkey_packing as packing
 from shared.store.memory_logs import new_epoch
-from shared.store.port import MAX_RECENT, Admit, Admitted, Log, Read, Store
+from shared.store.port import MAX_RECENT, Admit, Admitted, Log, Read, Store, Turn
 from shared.store.roll import Attend, Attendance, Called, Roll
 from shared.store.valkey_link import SingleLink
 from shared.store.valkey_packing import MAX_BATCH, Packing
@@ -54,15 +54,15 @@ class ValkeyStore:
         self.turns = Turns(url.where, self._link)
         self.counters = self.turns.counters
 
-    async def admit(self, commands: Sequence[Admit], now: float) -> Sequence[Admitted]:
+    async def admit(self, commands: Sequence[Admit], now: float, turn: Turn | None = None) -> Sequence[Admitted]:
         """Carry out `commands` in their order. Of more than `MAX_BATCH`, one call's worth at a time."""
-        if not commands:
+        if not commands and turn is None:
             return ()
         pack, epoch = self._packing.command, new_epoch()
         # All are packed before the first is sent: one that cannot be packed leaves everything undone.
         batches = [
-            self._packing.admit([pack(command) for command in commands[start : start + MAX_BATCH]], epoch)
-            for start in range(0, len(commands), MAX_BATCH)
+            self._packing.admit([pack(command) for command in commands[start : start + MAX_BATCH]], epoch, turn)
+            for start in range(0, len(commands) or 1, MAX_BATCH)
         ]
         answers: list[Any] = []
         async with self.turns.in_order("admit", len(commands)):

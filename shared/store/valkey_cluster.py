@@ -9,7 +9,7 @@ as on one server. A slot that moves to another node begins new epochs: that node
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from hashlib import blake2b
 from heapq import nlargest
 from typing import Any
@@ -19,7 +19,7 @@ from redis.exceptions import NoScriptError
 
 from shared.store import valkey_packing as packing
 from shared.store.memory_logs import new_epoch
-from shared.store.port import MAX_RECENT, Admit, Admitted, Limit, Log, Read
+from shared.store.port import MAX_RECENT, Admit, Admitted, Append, Limit, Log, Read, Turn
 from shared.store.roll import Attend, Attendance, Called, Roll
 from shared.store.valkey_link import connection_options
 from shared.store.valkey_packing import MAX_BATCH, Packed, Packing
@@ -82,13 +82,16 @@ class ClusterStore:
         self._link = ClusterLink(url)
         self.turns = Turns(url.where, self._link)
         self.counters = self.turns.counters
+        self._turn: Turn | None = None
+        self._told_of: set[int] = set()
+        """The tags that remember entries without a key by this turn."""
 
-    async def admit(self, commands: Sequence[Admit], now: float) -> Sequence[Admitted]:
+    async def admit(self, commands: Sequence[Admit], now: float, turn: Turn | None = None) -> Sequence[Admitted]:
         """Carry out `commands` in their order. Of more than `MAX_BATCH`, that many at a time."""
         admitted: list[Admitted] = []
         async with self.turns.in_order("admit", len(commands)):
-            for start in range(0, len(commands), MAX_BATCH):
-                admitted += await self._admit(commands[start : start + MAX_BATCH])
+            for start in range(0, len(commands) or 1, MAX_BATCH):
+                admitted += await self._admit(commands[start : start + MAX_BATCH], turn)
         self.counters.appended += packing.appended(admitted)
         return admitted
 
@@ -175,7 +178,7 @@ class ClusterStore:
             [begun] = await self._link.call(ATTEMPTS, [(tag, self._packing.attempt(key, number, tag))])
         return begun  # type: ignore[no-any-return]
 
-    async def _admit(self, commands: Sequence[Admit]) -> list[Admitted]:
+    async def _admit(self, commands: Sequence[Admit], turn: Turn | None) -> list[Admitted]:
         limits = [(number, limit) for number, command in enumerate(commands) for limit in command.limits]
         waits = await self._tagged([(_tag(limit), self._limit(limit)) for _, limit in limits])
         refused: dict[int, Admitted] = {}
@@ -193,7 +196,8 @@ class ClusterStore:
             if command.append is not None and number not in refused
         ]
         pack = self._packing.append
-        answers = await self._tagged([*((slot(append.topic), pack(append)) for _, append in appends), *back])
+        tagged = [*((slot(append.topic), pack(append)) for _, append in appends), *back]
+        answers = await self._tagged(tagged, turn, self._to_tell(turn, [append for _, append in appends]))
         for (number, _), answer in zip(appends, answers, strict=False):
             refused[number] = packing.admitted(answer, ())
         return [refused.get(number) or packing.ADMITTED for number in range(len(commands))]
@@ -203,17 +207,30 @@ class ClusterStore:
         key, one, burst = self._packing.limit(limit, self._packing.tags[_tag(limit)])
         return ([(key, -one, burst + 2 * one) if back else (key, one, burst)],)
 
-    async def _tagged(self, commands: Sequence[tuple[int, Packed]]) -> list[Any]:
-        """Have commands carried out, each with its tag, in one pipeline; return their answers."""
-        if not commands:
+    def _to_tell(self, turn: Turn | None, appends: Sequence[Append]) -> set[int]:
+        """Return the tags that must hear of `turn`: entries without a key are remembered there by the turn before."""
+        if turn is None:
+            return set()
+        tags = {slot(append.topic) for append in appends if append.key is None and append.digest is not None}
+        if turn == self._turn:
+            self._told_of |= tags
+            return set()
+        heard, self._turn, self._told_of = self._told_of, turn, tags
+        return heard
+
+    async def _tagged(
+        self, commands: Sequence[tuple[int, Packed]], turn: Turn | None = None, others: Collection[int] = ()
+    ) -> list[Any]:
+        """Have commands carried out, each with its tag, in one pipeline; return their answers. Let `others` know."""
+        if not commands and not others:
             return []
-        groups: dict[int, list[int]] = defaultdict(list)
+        groups: dict[int, list[int]] = {tag: [] for tag in others}
         for number, (tag, _) in enumerate(commands):
-            groups[tag].append(number)
+            groups.setdefault(tag, []).append(number)
         epoch, tags, calls = new_epoch(), self._packing.tags, []
         for tag, numbers in groups.items():
             batch = [commands[number][1] for number in numbers]
-            calls.append((tags[tag], self._packing.admit(batch, epoch, f"{tags[tag]}recent", RECENT_OF_A_SLOT)))
+            calls.append((tags[tag], self._packing.admit(batch, epoch, turn, tags[tag], RECENT_OF_A_SLOT)))
         replies = await self._link.call(ADMIT, calls)
         answers: list[Any] = [None] * len(commands)
         for numbers, reply in zip(groups.values(), replies, strict=True):

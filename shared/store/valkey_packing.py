@@ -15,6 +15,7 @@ from shared.store.port import (
     ATTEMPTS_REMEMBERED,
     DEDUPE,
     MAX_RECENT,
+    MAX_TO_COME,
     REMEMBERED,
     Admit,
     Admitted,
@@ -23,6 +24,7 @@ from shared.store.port import (
     Log,
     Position,
     Read,
+    Turn,
 )
 from shared.topics import SLOTS, slot
 
@@ -93,6 +95,8 @@ class Packing:
             append.history,
             append.ttl * 1000,
             None if key is None else packed_text(_encode((append.topic, key))),
+            None if append.digest is None else packed_text(append.digest),
+            append.again,
         )
 
     def attempt(self, key: str, number: int | None, tag: str | None = None) -> bytes:
@@ -104,9 +108,18 @@ class Packing:
         """Pack an append whose limits were taken care of."""
         return self.command(Admit((), append))
 
-    def admit(self, commands: Sequence[Packed], epoch: str, index: str | None = None, bound: int = MAX_RECENT) -> bytes:
-        """Pack a batch of them. `epoch` is for logs that begin."""
-        return _encode((epoch, index or self.index, bound, REMEMBERED * 1000, DEDUPE, commands))
+    def admit(
+        self,
+        commands: Sequence[Packed],
+        epoch: str,
+        turn: Turn | None = None,
+        tag: str | None = None,
+        bound: int = MAX_RECENT,
+    ) -> bytes:
+        """Pack a batch of them. `epoch` is for logs that begin; with a `tag` all that is written lies under it."""
+        under = self._untagged if tag is None else tag
+        packed = turn is not None and (f"{under}tenure:", packed_text(turn.tenure), turn.number, MAX_TO_COME)
+        return _encode((epoch, f"{under}recent", bound, REMEMBERED * 1000, DEDUPE, commands, packed))
 
     def read(self, reads: Sequence[Read], epoch: str) -> bytes:
         """Pack a batch of reads."""

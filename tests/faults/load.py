@@ -99,7 +99,10 @@ class Load:
             self.publishing.append(asyncio.create_task(client.run(), name=name))
             self._keep(self.publishing[-1])
             url = rig.places.vhost.amqp_url
-            back_end = BackEnd(f"back-end-{number}", self.ledger, url, self.topics, seed=rig.seed, interval=INTERVAL)
+            name = f"back-end-{number}"
+            back_end = BackEnd(
+                name, self.ledger, url, self.topics, seed=rig.seed, interval=INTERVAL, ids=rig.layout.ids or number == 0
+            )
             self.back_ends.append(back_end)
             back_end.start()
 

@@ -148,7 +148,11 @@ class SocketPublisher:
 
 
 class BackEnd:
-    """A back end that knows pika and nothing of Penstock, in a thread of its own: confirms, and message ids."""
+    """A back end that knows pika and nothing of Penstock, in a thread of its own: confirms, and message ids.
+
+    One that gives no message `ids` publishes each event once: where its outcome is unknown it may come or not, and be
+    overtaken by the next one.
+    """
 
     def __init__(
         self,
@@ -160,6 +164,7 @@ class BackEnd:
         seed: int,
         interval: float,
         filling: int = 0,
+        ids: bool = True,
     ) -> None:
         self.name = name
         self.nacks = 0
@@ -171,6 +176,8 @@ class BackEnd:
         self._chance = random.Random(f"{name} {seed}")
         self._interval = interval
         self._filling = "x" * filling
+        self._ids = ids
+        self._unknown = 0
         self._stopping = threading.Event()
         self._giving_up = threading.Event()
         self._thread = threading.Thread(target=self._live, name=name, daemon=True)
@@ -215,9 +222,15 @@ class BackEnd:
                         if self._stopping.is_set():
                             return
                         event = next(events)
+                    elif not self._ids:
+                        self._unknown += 1
+                        event = next(events)
                     connection.sleep(self._chance.uniform(0.5, 1.5) * self._interval)
             except (AMQPError, OSError):
                 time.sleep(PAUSE)
+                if not self._ids:
+                    self._unknown += 1
+                    event = next(events)
             finally:
                 _close(connection)
 
@@ -227,10 +240,12 @@ class BackEnd:
                 yield f"{self.name}:{topic}:{number}", topic
 
     def _publish(self, channel: Any, id: str, topic: str) -> bool:
-        self._ledger.attempt(id, self.name, topic, time.monotonic())
+        publisher = f"{self.name}~{self._unknown}" if self._unknown else self.name
+        self._ledger.attempt(id, publisher, topic, time.monotonic())
         body = json.dumps({"id": id, "filling": self._filling} if self._filling else {"id": id}).encode()
         try:
-            channel.basic_publish(EVENTS, topic, body, pika.BasicProperties(message_id=id), mandatory=True)
+            properties = pika.BasicProperties(message_id=id if self._ids else None)
+            channel.basic_publish(EVENTS, topic, body, properties, mandatory=True)
         except NackError:
             self.nacks += 1
             return False

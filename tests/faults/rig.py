@@ -73,6 +73,8 @@ class Layout:
     """The module that routers are run from."""
     issuer: bool = False
     """Whether tokens are checked with the keys of an issuer, instead of a secret."""
+    ids: bool = False
+    """Whether the events of both back ends have message ids: routers lose their connections here, and live on."""
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,15 @@
 -- Lets commands through in their order, and appends what they bring.
 --
 -- Asked: candidate epoch, key of the index of recent topics, its bound, ms for which an unused log is remembered beyond
--- its ttl, seconds for which an entry's key is, commands. A command: limits or nil; where it appends tag, topic, entry,
--- history, ttl in ms, key or nil. A limit: key, microseconds that one takes, microseconds that may be taken at once.
+-- its ttl, seconds for which an entry's key is, commands, the turn or false. A command: limits or nil; where it appends
+-- tag, topic, entry, history, ttl in ms, key or nil, digest or nil, whether it comes again. A limit: key, microseconds
+-- that one takes, microseconds that may be taken at once. A turn: what the keys of tenures begin with, tenure, number,
+-- and how many entries that may come again are remembered.
 --
 -- Answered, for each command: 0 where it was let through; {seconds to wait, which limit}; {epoch, offset, 1 where it
 -- stood there before}.
 
-local candidate, index, bound, remembered, dedupe, commands = unpack(asked)
+local candidate, index, bound, remembered, dedupe, commands, turn = unpack(asked)
 local SLACK = 10  -- microseconds by which rounding may be off
 local STEP = 1000  -- keys that are read with one call; Lua's stack is bounded
 
@@ -23,7 +25,10 @@ for _, command in ipairs(commands) do
   if command[1] then
     for _, limit in ipairs(command[1]) do want(limit[1]) end
   end
-  if command[3] then want(command[2] .. 'head:' .. command[3]) end
+  if command[3] then
+    want(command[2] .. 'head:' .. command[3])
+    if turn and command[8] then want(command[2] .. 'turn:' .. command[3]) end
+  end
 end
 local found = {}
 for from = 1, #names, STEP do
@@ -47,8 +52,48 @@ local function spend(limits)
   for number, limit in ipairs(limits) do spent_until[limit[1]] = spent[number] end
 end
 
+-- Entries without a key, see `Append` in port.py and memory_unkeyed.py. <tag>turn:<topic> is the turn that gave it the
+-- last ones (tenure and number), the epoch, those of this turn, and those of others that may still come again; each is
+-- its digest (8 bytes) and its offset.
+local TENURE, NUMBER, KNOWN, DIGEST = 8, 16, 16, 8
+local tenures, tenure, number, most, this
+if turn then
+  tenures, tenure, number, most = unpack(turn)
+  this = tenure .. string.format('%0' .. NUMBER .. '.0f', number)
+end
+
+local function recall(log, name, again)
+  log.turn, log.in_turn, log.to_come = name, '', ''
+  local known = found[place[name]]
+  local before = known and string.sub(known, 1, TENURE + NUMBER)
+  if not known or (before ~= this and not again) then return end
+  local epoch, in_turn, to_come = unpack(cmsgpack.unpack(string.sub(known, TENURE + NUMBER + 1)))
+  if epoch ~= log.epoch then return end
+  log.to_come = to_come
+  if before == this then
+    log.in_turn = in_turn
+  elseif string.sub(before, 1, TENURE) ~= tenure then
+    local last = tonumber(redis.call('GET', tenures .. string.sub(before, 1, TENURE)) or -1)
+    if last <= tonumber(string.sub(before, TENURE + 1)) then
+      log.to_come = string.sub(to_come .. in_turn, -most * KNOWN)
+    end
+  end
+end
+
+-- The offset at which an entry that comes again stands already.
+local function come_again(log, digest)
+  for at = 1, #log.to_come, KNOWN do
+    if string.sub(log.to_come, at, at + DIGEST - 1) == digest then
+      local known = string.sub(log.to_come, at, at + KNOWN - 1)
+      log.to_come = string.sub(log.to_come, 1, at - 1) .. string.sub(log.to_come, at + KNOWN)
+      log.in_turn = log.in_turn .. known
+      return struct.unpack(TIME, string.sub(known, DIGEST + 1))
+    end
+  end
+end
+
 local logs, recent, nth = {}, {}, 0
-local function append(tag, topic, entry, history, ttl, key)
+local function append(tag, topic, entry, history, ttl, key, digest, again)
   local name = tag .. 'head:' .. topic
   local log = logs[name]
   if not log then
@@ -63,9 +108,16 @@ local function append(tag, topic, entry, history, ttl, key)
       return {epoch, tonumber(before), 1}
     end
   end
+  local unkeyed = turn and digest and not key
+  if unkeyed then
+    if not log.turn then recall(log, tag .. 'turn:' .. topic, again) end
+    local before = again and come_again(log, digest)
+    if before then return {log.epoch, before, 1} end
+  end
   log.at = math.max(now, log.at)
   local kept = redis.call('RPUSH', log.list, struct.pack(TIME, log.at) .. entry)
   log.head, log.history, log.ttl, log.changed = log.head + 1, history, ttl, true
+  if unkeyed then log.in_turn = log.in_turn .. digest .. struct.pack(TIME, log.head) end
   if kept > history + history / 8 then  -- a few at once, which nobody is given meanwhile
     redis.call('LTRIM', log.list, -history, -1)
   end
@@ -84,7 +136,7 @@ local function carry_out()
   for number, command in ipairs(commands) do
     answers[number] = command[1] and spend(command[1]) or 0
     if answers[number] == 0 and command[3] then
-      answers[number] = append(command[2], command[3], command[4], command[5], command[6], command[7])
+      answers[number] = append(unpack(command, 2, 9))
     end
   end
 end
@@ -102,7 +154,11 @@ for name, tat in pairs(spent_until) do
 end
 for _, log in pairs(logs) do
   if log.changed or log.new then write(log, remembered) end
+  if log.turn then
+    redis.call('SET', log.turn, this .. cmsgpack.pack({log.epoch, log.in_turn, log.to_come}), 'EX', dedupe)
+  end
 end
+if turn then redis.call('SET', tenures .. tenure, number, 'EX', 2 * dedupe) end  -- longer than what goes by it
 if not well then return type(fault) == 'table' and fault or redis.error_reply(fault) end
 if nth > 0 then
   local scores = {}

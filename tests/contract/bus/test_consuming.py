@@ -56,6 +56,21 @@ async def test_ack_through_takes_off_all_that_was_given_before(bus, queue):
     assert bus.counters.stale_acks == 1
 
 
+async def test_what_was_acknowledged_and_flushed_does_not_come_again_though_the_connection_is_cut(harness, bus, queue):
+    await send(bus, "", queue, NUMBERS)
+    taker = await Taker(bus, acks=False).take(queue)
+    await taker.has(20)
+    for received in taker.received[:15]:
+        taker.ack(received)
+    assert taker.intake is not None
+    assert await taker.intake.flush(taker.received[14])
+    await harness.cut(bus)
+    await taker.has(25)
+    assert taker.bodies[20:] == NUMBERS[15:]
+    assert not await taker.intake.flush(taker.received[14]), "it came over a connection that is lost"
+    assert await taker.intake.flush(taker.received[20])
+
+
 async def test_acknowledging_twice_does_nothing(bus, queue):
     await send(bus, "", queue, NUMBERS)
     taker = await Taker(bus, acks=False).take(queue, prefetch=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 
 from tests.faults.fault import Scene, fault
 from tests.faults.injections.moments import news, some_time
@@ -64,7 +65,7 @@ async def cut_clients_until(scene: Scene, cuts: int, within: float, most: int = 
 @fault(
     "F10b",
     "connections to the broker are reset after a random number of bytes, again and again",
-    layout=BROKER_LEGS,
+    layout=replace(BROKER_LEGS, ids=True),
     recover_within=30.0,
     buried=True,
 )

@@ -108,6 +108,25 @@ async def test_a_broker_that_falls_silent_is_noticed_within_two_heartbeats(vhost
     assert isinstance(await outcome(confirm), ConfirmTimeout)
 
 
+async def test_a_flush_waits_for_a_broker_that_is_silent_until_the_connection_is_lost(vhost, connect, proxied):
+    url, proxy = await proxied(vhost.amqp_url)
+    bus = await connect(url, heartbeat=1)
+    await bus.declare(only(plain("q")))
+    taker = await Taker(bus).take("q")
+    assert taker.intake is not None
+    await send(bus, "", "q", [b"1"])
+    [received] = await taker.has(1)
+    assert await taker.intake.flush(received)
+    proxy.choke()
+    flushed = asyncio.create_task(taker.intake.flush(received))
+    flushed.add_done_callback(lambda _: ended.append(bus.state))
+    ended: list[BusState] = []
+    await eventually(lambda: ended)
+    assert ended == [BusState.AWAY]
+    assert not flushed.result()
+    assert not await taker.intake.flush(received)
+
+
 async def test_a_connection_on_which_only_confirms_come_is_not_taken_for_dead(vhost, connect):
     bus = await connect(vhost.amqp_url, heartbeat=1)
     loop = asyncio.get_running_loop()

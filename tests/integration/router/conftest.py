@@ -34,9 +34,9 @@ class LeavingStore(MemoryStore):
 
     away = False
 
-    async def admit(self, commands, now):
+    async def admit(self, commands, now, turn=None):
         self._reach()
-        return await super().admit(commands, now)
+        return await super().admit(commands, now, turn)
 
     async def read(self, reads, now):
         self._reach()

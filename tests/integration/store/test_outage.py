@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from time import monotonic
 
 import pytest
 
 from shared.errors import StoreAway
-from shared.store.port import Position, Store
+from shared.store.port import Admit, Append, Position, Store, Turn
 from shared.store.valkey import open_store
 from shared.store.valkey_turns import CALL_TIMEOUT, MAX_WAITING
 from tests.integration.store.asking import answers, append, append_or_none, is_away, read
@@ -51,6 +52,8 @@ async def test_a_server_that_comes_back_with_its_data_begins_new_epochs_and_serv
 ) -> None:
     store = open_store(keeping_store.url)
     first = await append(store, "a", b"old", ("k",))
+    unkeyed = Append("b", b"old", 100, 300, digest=b"8 bytes.")
+    await store.admit([Admit((), unkeyed)], monotonic(), Turn(b"router-1", 1))
     await asyncio.to_thread(keeping_store.kill)
     await asyncio.to_thread(keeping_store.start)
     await eventually(lambda: answers(store))
@@ -61,6 +64,8 @@ async def test_a_server_that_comes_back_with_its_data_begins_new_epochs_and_serv
     assert log.epoch != first.epoch
     assert await append(store, "a", b"old", ("k",)) == first, "a key is answered as before"
     assert await append(store, "a", b"new") == Position(log.epoch, 1)
+    [again] = await store.admit([Admit((), replace(unkeyed, again=True))], monotonic(), Turn(b"router-2", 1))
+    assert not again.repeated, "what was in a log that is gone is given to who listens now"
     await store.close()
 
 

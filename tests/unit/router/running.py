@@ -36,10 +36,10 @@ class GatedStore(Shelf):
         self.gate.set()
         self.asked = 0
 
-    async def admit(self, commands, now):
+    async def admit(self, commands, now, turn=None):
         self.asked += 1
         await self.gate.wait()
-        return await super().admit(commands, now)
+        return await super().admit(commands, now, turn)
 
 
 def made(bus, store=None, name=None, **settings):

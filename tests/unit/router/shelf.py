@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from shared.errors import StoreAway
 from shared.store.counters import StoreCounters
 from shared.store.memory import MemoryStore
-from shared.store.port import Admit, Admitted, Log, Position, Read
+from shared.store.memory_unkeyed import Unkeyed
+from shared.store.port import Admit, Admitted, Log, Position, Read, Turn
 
 
 class Shelf:
@@ -27,11 +28,16 @@ class Shelf:
         self.remembered_for = float("inf")
         self.counters = StoreCounters()
         self.away = False
+        self.turn: Turn | None = None
+        self.unkeyed = Unkeyed()
         self._rates = MemoryStore()
 
-    async def admit(self, commands: Sequence[Admit], now: float) -> Sequence[Admitted]:
+    async def admit(self, commands: Sequence[Admit], now: float, turn: Turn | None = None) -> Sequence[Admitted]:
         self._reach()
-        return [await self._admit(command, now) for command in commands]
+        if turn is not None:
+            self.turn = turn
+            self.unkeyed.begin(turn)
+        return [await self._admit(command, now, turn) for command in commands]
 
     async def read(self, reads: Sequence[Read], now: float) -> Sequence[Log]:
         self._reach()
@@ -63,7 +69,7 @@ class Shelf:
         if self.away:
             raise StoreAway("the test took it away")
 
-    async def _admit(self, command: Admit, now: float) -> Admitted:
+    async def _admit(self, command: Admit, now: float, turn: Turn | None) -> Admitted:
         self.commands.append(command)
         [admitted] = await self._rates.admit([Admit(command.limits)], now)
         append = command.append
@@ -72,6 +78,11 @@ class Shelf:
         key = None if append.key is None else (append.topic, append.key)
         if key in self.keys:
             return Admitted(0.0, None, self.keys[key], repeated=True)
+        unkeyed = turn is not None and append.digest is not None
+        if turn is not None and unkeyed:
+            stands = self.unkeyed.find(append, turn, self.epoch, 0.0)
+            if stands is not None:
+                return Admitted(0.0, None, Position(self.epoch, stands), repeated=True)
         offset = self.heads[append.topic] = self.heads.get(append.topic, 0) + 1
         log = self.logs.setdefault(append.topic, [])
         log.append((offset, append.entry))
@@ -81,6 +92,8 @@ class Shelf:
         self.grown.append(append.topic)
         if key is not None:
             self.keys[key] = Position(self.epoch, offset)
+        if unkeyed:
+            self.unkeyed.note(append, offset)
         return Admitted(0.0, None, Position(self.epoch, offset))
 
     def _read(self, read: Read) -> Log:

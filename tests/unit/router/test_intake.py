@@ -206,10 +206,10 @@ class FailingStore(Shelf):
         super().__init__()
         self.poison = poison
 
-    async def admit(self, commands, now):
+    async def admit(self, commands, now, turn=None):
         if any(limit.key == ("user", self.poison) for command in commands for limit in command.limits):
             raise RuntimeError("surprise")
-        return await super().admit(commands, now)
+        return await super().admit(commands, now, turn)
 
 
 async def test_a_command_that_the_store_fails_on_costs_its_neighbours_nothing():
@@ -333,7 +333,10 @@ async def test_an_answer_that_no_bus_can_carry_is_lost_alone():
         assert (router.counters.unsendable, router.counters.redelivered) == (1, 0)
 
 
-async def test_a_message_that_the_router_fails_on_is_dead_and_its_neighbours_are_delivered_once_in_order(monkeypatch):
+@pytest.mark.parametrize("ids", [True, False], ids=["with message ids", "without"])
+async def test_a_message_that_the_router_fails_on_is_dead_and_its_neighbours_are_delivered_once_in_order(
+    monkeypatch, ids
+):
     conclude = Pipeline.conclude
 
     def fails(self, plan, admissions, logs):
@@ -345,7 +348,7 @@ async def test_a_message_that_the_router_fails_on_is_dead_and_its_neighbours_are
     store = GatedStore()
     async with routed(store) as (router, edge):
         dead = await buried(edge)
-        events = [("a", Message(str(number).encode(), message_id=f"m{number}")) for number in range(5)]
+        events = [("a", Message(str(number).encode(), message_id=f"m{number}" if ids else None)) for number in range(5)]
         await emit_at_once(edge, store, *events)
         store.gate.set()
         await eventually(lambda: len(edge.entries) == 5 and len(dead) == 1)
@@ -354,6 +357,7 @@ async def test_a_message_that_the_router_fails_on_is_dead_and_its_neighbours_are
         assert (dead[0].body, dead[0].headers["x-penstock-reason"]) == (b"2", "internal")
         assert (router.counters.faults, router.counters.redelivered) == (2, 0)
         assert router.counters.dead == {"internal": 1}
+        assert store.heads["a"] == 5
         assert router.healthy
 
 

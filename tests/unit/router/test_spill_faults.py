@@ -128,12 +128,12 @@ class Scant(Shelf):
 
     room = 0
 
-    async def admit(self, commands, now):
+    async def admit(self, commands, now, turn=None):
         appends = sum(command.append is not None for command in commands)
         if appends > self.room:
             raise StoreAway("out of memory")
         self.room -= appends
-        return await super().admit(commands, now)
+        return await super().admit(commands, now, turn)
 
 
 async def test_a_marker_that_is_left_in_hand_is_logged_before_what_is_newer():

@@ -39,10 +39,10 @@ class Trying(Shelf):
             self.away = True
         super()._reach()
 
-    async def admit(self, commands, now):
+    async def admit(self, commands, now, turn=None):
         if any(command.append and command.append.topic == self.poison for command in commands):
             raise RuntimeError("surprise")
-        return await super().admit(commands, now)
+        return await super().admit(commands, now, turn)
 
     async def read(self, reads, now):
         if any(read.topic == self.poison for read in reads):
@@ -85,8 +85,9 @@ async def test_commands_are_carried_out_in_their_order(asked):
 async def test_while_the_store_is_away_rates_are_kept_here_and_logs_cannot_be_had(asked):
     asked.store.away = True
     commands = [appending("a"), Admit((RATE,)), Admit((RATE,)), appending("a"), Admit(())]
-    assert told(await asked.admit(commands)) == ["StoreAway", True, False, "StoreAway", True]
+    assert told(await asked.admit(commands)) == ["StoreUnsure", True, False, "StoreUnsure", True]
     assert asked.away
+    assert told(await asked.admit([appending("a")])) == ["StoreAway"], "nobody asked"
     assert await asked.recent(5.0) is None
     assert await asked.read([Read("a")]) == {}
     assert asked.counters.limited_alone == 2
@@ -152,15 +153,15 @@ async def test_nothing_overtakes_what_could_not_be_appended_though_the_store_is_
     asked.store.leaves_after = 1
     alone = Storage._admit_alone
 
-    async def slowly(self, commands):
+    async def slowly(self, commands, why):
         if asked.away and asked.store.away:
             asked.store.leaves_after, asked.store.away = None, False
             await eventually(lambda: not asked.away)
-        return await alone(self, commands)
+        return await alone(self, commands, why)
 
     monkeypatch.setattr(Storage, "_admit_alone", slowly)
     outcomes = told(await asked.admit([appending("a"), appending("b"), appending("a"), appending("a")]))
-    assert outcomes == [1, "RuntimeError", "StoreAway", "StoreAway"]
+    assert outcomes == [1, "RuntimeError", "StoreUnsure", "StoreAway"]
 
 
 async def test_a_log_that_the_store_fails_on_costs_the_others_nothing(asked, caplog):
@@ -174,7 +175,7 @@ async def test_a_store_that_takes_knocks_and_no_work_is_asked_less_and_less(aske
     waits = []
     monkeypatch.setattr(storage, "full_jitter", lambda attempt, chance, base, cap: waits.append(attempt) or 0.0)
 
-    async def refuses(commands, now):
+    async def refuses(commands, now, turn=None):
         if commands[0].append is not None:
             raise StoreAway("out of memory")
         return [Admitted(0.0)]

@@ -112,11 +112,11 @@ class HalfBack(Shelf):
     refuses = True
     refused = 0
 
-    async def admit(self, commands, now):
+    async def admit(self, commands, now, turn=None):
         if self.refuses and any(command.append for command in commands):
             self.refused += 1
             raise StoreAway("out of memory")
-        return await super().admit(commands, now)
+        return await super().admit(commands, now, turn)
 
 
 async def test_what_is_held_again_keeps_its_place_before_what_was_held_after_it():
@@ -177,12 +177,12 @@ class Flickering(Shelf):
 
     batches = 0
 
-    async def admit(self, commands, now):
+    async def admit(self, commands, now, turn=None):
         self.batches += any(command.append for command in commands)
         if self.batches == 3:
             self.batches = 0
             raise StoreAway("it flickers")
-        return await super().admit(commands, now)
+        return await super().admit(commands, now, turn)
 
 
 async def test_a_store_that_comes_and_goes_loses_nothing_and_keeps_the_order():
@@ -284,20 +284,21 @@ class Forgetful(Shelf):
 
     told = False
 
-    async def admit(self, commands, now):
-        done = await super().admit(commands, now)
+    async def admit(self, commands, now, turn=None):
+        done = await super().admit(commands, now, turn)
         if not self.told and any(command.append for command in commands):
             self.told = True
             raise StoreAway("it took the command and said nothing")
         return done
 
 
-async def test_an_event_with_a_message_id_that_was_appended_unheard_is_delivered_once_with_its_place():
+@pytest.mark.parametrize("ids", [("m1", "m2"), (None, None)], ids=["with message ids", "without"])
+async def test_an_event_that_was_appended_unheard_is_delivered_once_with_its_place(ids):
     store = Forgetful()
     async with routed(store) as (router, edge):
-        await emit(edge, "a", 1, message_id="m1")
+        await emit(edge, "a", 1, message_id=ids[0])
         await eventually(lambda: numbers(edge, "a") == [(1, 1)])
-        await emit(edge, "a", 2, message_id="m2")
+        await emit(edge, "a", 2, message_id=ids[1])
         await eventually(lambda: numbers(edge, "a") == [(1, 1), (2, 2)])
         assert store.heads == {"a": 2}
         assert router.counters.repeated == 1

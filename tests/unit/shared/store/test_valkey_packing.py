@@ -28,11 +28,12 @@ def unpacked(command, packing):
 
 def test_bytes_travel_as_what_the_servers_lua_can_read():
     packing = Packing("p")
-    command = Admit((Limit(("u", 1), 2.0, 3),), Append("a.b", b"\xff\x00", 7, 60, ("k",)))
-    limits, tag, topic, entry, history, ttl, key = unpacked(command, packing)
+    command = Admit((Limit(("u", 1), 2.0, 3),), Append("a.b", b"\xff\x00", 7, 60, ("k",), b"\xfe" * 8, True))
+    limits, tag, topic, entry, history, ttl, key, digest, again = unpacked(command, packing)
     assert limits == [[b"p:rate:" + msgpack.packb(("u", 1)), 5e5, 1.5e6]]
     assert (tag, topic, entry, history, ttl) == (packing.tag("a.b").encode(), b"a.b", b"\xff\x00", 7, 60_000)
     assert key == msgpack.packb(("a.b", ("k",)))
+    assert (digest, again) == (b"\xfe" * 8, True)
     assert b"\xc4" not in packing.admit([packing.command(Admit((), Append("t", b"e", 1, 1, ("k",))))], "e")
 
 
