@@ -68,6 +68,8 @@ class CatchUpAll(Struct, frozen=True, gc=False):
     since: Since
     at: int | None = None
     """When the router answered, in milliseconds since 1970."""
+    lost: bool = False
+    """Whether others may have grown, of which nobody knows any more."""
 
 
 class Replay(Struct, frozen=True, gc=False):

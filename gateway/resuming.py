@@ -90,8 +90,10 @@ class Resuming:
             if failed:
                 self._perform(connection, subscribing.not_caught_up(topics, request, pattern, joining))
                 return
-            self._count(all(beginning.recovered for beginning in beginnings))
-            told = subscribing.all_caught_up(topics, request, pattern, joining, beginnings, wanted.at)
+            self._count(not wanted.lost and all(beginning.recovered for beginning in beginnings))
+            told = subscribing.all_caught_up(
+                topics, request, pattern, joining, beginnings, wanted.at, lost=wanted.lost
+            )
             self._perform(connection, told)
 
         def found(beginning: Beginning, looked: bool) -> None:

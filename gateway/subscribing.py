@@ -30,7 +30,8 @@ def allowed(topics: Topics, reply: SubscribeAllowed, pending: Pending) -> list[E
         head = Place(reply.epoch, reply.offset)
         return [CatchUp(pending.id, topic, joining, head, pending.since, pending.tail)]
     if reply.heads is not None and pending.since is not None and pending.since.at is not None:
-        return [CatchUpAll(pending.id, topic, joining, reply.heads, pending.since, reply.at)]
+        lost = reply.recovered is False
+        return [CatchUpAll(pending.id, topic, joining, reply.heads, pending.since, reply.at, lost)]
     if joining.overflowed:
         return [overrun(topic)]
     subscribed = Subscribed(pending.id, topic, recovered=given(reply.recovered), at=given(reply.at))
@@ -48,18 +49,25 @@ def caught_up(topics: Topics, request: int, topic: str, joining: Joining, beginn
 
 
 def all_caught_up(
-    topics: Topics, request: int, pattern: str, joining: Joining, beginnings: Sequence[Beginning], at: int | None
+    topics: Topics,
+    request: int,
+    pattern: str,
+    joining: Joining,
+    beginnings: Sequence[Beginning],
+    at: int | None,
+    *,
+    lost: bool = False,
 ) -> list[Effect]:
     """Begin the subscription to a pattern with what was found of the past of its topics.
 
-    Topics for whose past there is no room are begun with a gap.
+    Topics for whose past there is no room are begun with a gap. It is not recovered where others may be `lost`.
     """
     if topics.get(pattern) is not joining:
         return [taken_back(request, pattern)]
     if joining.overflowed:
         return [overrun(pattern)]
     fitting = within_bounds(beginnings)
-    recovered = all(beginning.recovered for beginning in fitting)
+    recovered = not lost and all(beginning.recovered for beginning in fitting)
     # Each topic in its order and all of them by time, so that what was sent when the connection is lost again is told
     # by the time of the last.
     past = list(merge(*(beginning.past for beginning in fitting), key=lambda kept: kept.entry.at))

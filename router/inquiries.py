@@ -105,7 +105,8 @@ class Inquiries:
     def _find_heads(self, patterns: Sequence[Inquiry], recent: Recent) -> None:
         """Say of each pattern which logs are to be read; of all at once, as there may be many of both.
 
-        Of a time in which the store lost its logs none are told: what grew before that, nobody knows any more.
+        Of a time in which the store lost its logs a client is told of those that have grown since, and that these are
+        not all; a gateway of none. What grew before that, nobody knows any more.
         """
         trie: PatternTrie[str] = PatternTrie()
         grown: dict[str, list[Read]] = {inquiry.request.topic: [] for inquiry in patterns}
@@ -120,9 +121,11 @@ class Inquiries:
         heads = {pattern: tuple(logs) for pattern, logs in grown.items()}
         room = TURN_HEADS
         for inquiry in patterns:
-            most = MAX_HEADS_OF_A_GATEWAY if isinstance(inquiry.request, GrownRequest) else MAX_HEADS
+            of_a_gateway = isinstance(inquiry.request, GrownRequest)
+            most = MAX_HEADS_OF_A_GATEWAY if of_a_gateway else MAX_HEADS
             told = heads[inquiry.request.topic]
-            found = told if complete and _left_at(inquiry) >= recent.born and len(told) <= most else None
+            inquiry.whole = _left_at(inquiry) >= recent.born
+            found = told if complete and len(told) <= most and (inquiry.whole or not of_a_gateway) else None
             room -= len(found or ())
             if found is not None and room < 0:
                 inquiry.refusal = too_many_heads()
@@ -165,4 +168,5 @@ def _with_heads(inquiry: Inquiry, logs: Logs) -> AnyReply | None:
         return Grown(request.session, request.id, request.topic, heads, inquiry.at or 0)
     if heads is None:
         return SubscribeAllowed(request.session, request.id, request.topic, recovered=False, at=inquiry.at)
-    return SubscribeAllowed(request.session, request.id, request.topic, heads=heads, at=inquiry.at)
+    recovered = None if inquiry.whole else False
+    return SubscribeAllowed(request.session, request.id, request.topic, recovered=recovered, heads=heads, at=inquiry.at)

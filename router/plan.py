@@ -75,6 +75,8 @@ class Inquiry(msgspec.Struct):
     within: float | None = None
     read: Read | None = None
     heads: tuple[Read, ...] | None = None
+    whole: bool = True
+    """Whether the heads are all; not where the store has lost its logs within the time asked about."""
     refusal: Refusal | None = None
     at: int | None = None
     """When it is answered: milliseconds since 1970."""

@@ -223,8 +223,9 @@ class Head(Struct, array_like=True, frozen=True, gc=False):
 class SubscribeAllowed(Reply, tag=1):
     """The subscription holds. `epoch` and `offset` say where the topic's log stands, None where it has none.
 
-    `heads`: the logs under a pattern that grew within the time asked about; None where they cannot be told. `at`: for
-    a pattern the time of the answer, milliseconds since 1970; what is published later is no older.
+    `heads`: the logs under a pattern that grew within the time asked about; None where they cannot be told, and not all
+    of them where `recovered` is False. `at`: for a pattern the time of the answer, milliseconds since 1970; what is
+    published later is no older.
     """
 
     topic: str

@@ -159,7 +159,7 @@ class Store:
                 return Fetched(session, number, topic, log.epoch, log.head, log.first, entries)
             case GrownRequest(session, number, pattern, within):
                 within = min(max(0.0, within), LONGEST)
-                heads = self._grown(pattern, within, self.time.now - within)
+                heads = None if self.time.now - within < self.born else self._grown(pattern, within)
                 return Grown(session, number, pattern, heads, self.time.milliseconds)
             case SubscribeRequest():
                 return self._allow(request)
@@ -170,15 +170,14 @@ class Store:
         if not has_wildcard(topic):
             log = self.logs[topic]
             return SubscribeAllowed(session, number, topic, log.epoch, log.head)
-        heads = None
+        heads: tuple[Head, ...] | None = None
         if request.within is not None and -SLACK < request.within <= LONGEST:
-            heads = self._grown(topic, request.within, (request.at or 0) / 1000)
-        recovered = False if request.resume and heads is None else None
+            heads = self._grown(topic, request.within)
+        lost = heads is None or (request.at or 0) / 1000 < self.born
+        recovered = False if request.resume and lost else None
         return SubscribeAllowed(session, number, topic, recovered=recovered, heads=heads, at=at)
 
-    def _grown(self, pattern: str, within: float, since: float) -> tuple[Head, ...] | None:
-        if since < self.born:
-            return None
+    def _grown(self, pattern: str, within: float) -> tuple[Head, ...]:
         oldest = (self.time.now - within - SLACK) * 1000
         return tuple(
             Head(topic, log.epoch, log.head)

@@ -43,6 +43,8 @@ def test_a_pattern_is_caught_up_with_where_it_is_known_what_grew() -> None:
     topics, joining, pending = joined("a.*", Since(at=5))
     effects = allowed(topics, SubscribeAllowed(5, 1, "a.*", heads=heads, at=9), pending)
     assert effects == [CatchUpAll(9, "a.*", joining, heads, Since(at=5), 9)]
+    effects = allowed(topics, SubscribeAllowed(5, 1, "a.*", heads=heads, at=9, recovered=False), pending)
+    assert effects == [CatchUpAll(9, "a.*", joining, heads, Since(at=5), 9, lost=True)]
 
 
 def test_a_pattern_of_which_that_is_not_known_is_not_recovered() -> None:
@@ -86,6 +88,7 @@ def test_a_pattern_is_recovered_if_all_its_topics_are() -> None:
     ]
     assert effects[-1] == Replay("#", joining, one.past)
     assert sent(all_caught_up(topics, 9, "#", joining, [one], 5))[0]["recovered"] is True
+    assert sent(all_caught_up(topics, 9, "#", joining, [one], 5, lost=True))[0]["recovered"] is False
 
 
 def test_the_past_of_a_pattern_is_sent_by_time_and_each_topic_in_its_order() -> None:

@@ -172,14 +172,15 @@ def test_heads_that_one_turn_has_no_room_for_are_to_be_asked_for_again():
     assert {(reply.code, reply.retry_after) for reply in answers if isinstance(reply, Refused)} == {("overloaded", 1.0)}
 
 
-def test_of_a_time_before_the_store_lost_its_logs_nothing_is_told():
+def test_of_a_time_before_the_store_lost_its_logs_a_client_is_told_what_has_grown_since_and_a_gateway_nothing():
     store = grown(3)
     store.remembered_for = 5.0
     long_ago = answer(store, subscribe("a.*", resume=True, within=6.0))
-    assert (long_ago.heads, long_ago.recovered) == (None, False)
-    assert len(answer(store, subscribe("a.*", resume=True, within=4.0)).heads) == 3
+    assert (len(long_ago.heads), long_ago.recovered) == (3, False)
+    recent = answer(store, subscribe("a.*", resume=True, within=4.0))
+    assert (len(recent.heads), recent.recovered) == (3, None)
     late = subscribe("a.*", resume=True, within=4.0, at=int((NOW - 6.0) * 1000))
-    assert answer(store, late).heads is None, "it was long on its way"
+    assert answer(store, late).recovered is False, "it was long on its way"
     assert answer(store, GrownRequest(-4, 2, "a.*", 6.0)).heads is None
 
 
