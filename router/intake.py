@@ -191,6 +191,7 @@ class Intake:
                 await self._answer(self._decider.unparked)
             elif self._stopping:
                 await self._answer(self._decider.dismissed)
+                await self._decider.leave()
                 return
             elif self._spill.has_ended:
                 await self._spill.clear()
