@@ -19,7 +19,7 @@ from shared.bus.port import Intake as Consumption
 from shared.bus.port import Received
 from shared.clock import wall
 from shared.errors import StoreUnsure
-from shared.store.port import Admitted
+from shared.store.port import Admitted, Turn
 
 SETTLED_AFTER = 0.05
 """Seconds without a turn after which the store is told that the last one is acknowledged; else the next one says it."""
@@ -40,12 +40,16 @@ class Decider:
         self._turn = self._tenure.turn()
         self._unsettled = False
         """Whether the store knows events by this turn until that is acknowledged."""
+        self._ended: Turn | None = None
+        """The last turn of a tenure that ended, until the store has heard that those before it are acknowledged."""
         self._proof: asyncio.Future[bool] | None = None
         """Whether the broker has the acknowledgements of this turn; pending as long as it may."""
         self._flushes: set[asyncio.Task[bool]] = set()
 
     def come_anew(self) -> None:
         """Know that of what is in hand some may be done already: what comes again is looked for in its log."""
+        if self._ended is None and self._turn.number > 1:  # else the store was asked nothing since, or knows it
+            self._ended = self._turn
         self._tenure.end()
         self._begin_turn()
 
@@ -87,8 +91,19 @@ class Decider:
             async with asyncio.timeout(SETTLED_AFTER):
                 await wake.wait()
         if not wake.is_set():
-            await self.proven()
+            await self.leave()
+
+    async def leave(self) -> None:
+        """Have the store know what is acknowledged: who comes next must not take anything for that."""
+        await self.proven()
+        if await self._tell() and self._turn.number > 1:
             await self._storage.begin_turn(self._turn)
+
+    async def _tell(self) -> bool:
+        """Tell the store of a tenure that ended, before it knows the events of the next; return whether it knows."""
+        if self._ended is not None and await self._storage.begin_turn(self._ended):
+            self._ended = None
+        return self._ended is None
 
     def _begin_turn(self) -> None:
         self._turn = self._tenure.turn()
@@ -102,6 +117,7 @@ class Decider:
         plan = self._pipeline.plan(turn, wall())
         self._parking.take(plan)
         storage = self._storage
+        await self._tell()
         admissions = await storage.admit(plan.commands, self._turn)
         since = self._pipeline.since(plan)
         recent = None if since is None else await storage.recent(since)

@@ -191,6 +191,7 @@ class Intake:
                 await self._answer(self._decider.unparked)
             elif self._stopping:
                 await self._answer(self._decider.dismissed)
+                await self._decider.leave()
                 return
             elif self._spill.has_ended:
                 await self._spill.clear()
@@ -233,9 +234,9 @@ class Intake:
         self._wake.set()
 
     async def _turn(self, consumption: Consumption, source: Line) -> None:
+        await self._decider.proven()
         if source.doubtful:
             await self._beware()
-        await self._decider.proven()
         if not source or (source is self._waiting and self._held and not self._storage.away):
             return  # it was lost meanwhile, or the store is back, and what is held comes first
         self._in_turn = turn = source.take()
@@ -254,9 +255,10 @@ class Intake:
                 held += self._hold(await self._work(rest, consumption), source)
         except Stale:
             self._count_stale(len(turn))
+        else:
+            self._spill.settle(source, len(turn) - len(held))
         self._in_turn = []
         done = len(turn) - len(held) - waits_again
-        self._spill.settle(source, done)
         if self._held and self._storage.away:
             await self._spill.make_room(self._held, consumption)
         self._spill.count(self._held)

@@ -88,16 +88,19 @@ class Storage:
         self._attempt = 0
         return admissions
 
-    async def begin_turn(self, turn: Turn) -> None:
-        """Tell the store that the turns before this one are acknowledged, where it can be told."""
+    async def begin_turn(self, turn: Turn) -> bool:
+        """Tell the store that the turns before this one are acknowledged; return whether it heard."""
         if self.away:
-            return
+            return False
         try:
             await self._store.admit((), monotonic(), turn)
         except StoreAway as reason:
             self._lose(reason)
+            return False
         except Exception as fault:
             self._count_fault(fault)
+            return False
+        return True
 
     async def recent(self, within: float) -> Recent | None:
         """Return the topics whose logs grew within so many seconds; None where the store cannot say."""

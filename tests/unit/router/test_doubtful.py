@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
+from router import decider
+from router.decider import Decider
 from router.doubt import MAX_BEGUN, identity
 from router.intake import Intake
 from router.pipeline import Pipeline
 from shared.bus import topology
-from shared.bus.port import Source
+from shared.bus.memory_intake import MemoryIntake
+from shared.bus.port import RETURNS_HEADER, Source
 from shared.errors import StoreAway
 from tests.support.eventually import eventually
 from tests.unit.router.running import idle, routed, router_bus
@@ -170,3 +174,36 @@ async def test_nothing_overtakes_what_is_held_though_the_store_comes_back_before
             monkeypatch.setattr(router._intake._consumption, verb, lambda received, **_: True)
         router._intake._keep(replace(held, body=b"2", tag=held.tag + 100))
         await eventually(lambda: edge.payloads == [b"1", b"2"])
+
+
+async def test_one_that_comes_while_acknowledgements_are_under_way_is_prepared_for(monkeypatch):
+    store, prepared, waited, has = Shelf(), [], [], asyncio.Event()
+    beware, proven = Intake._beware, Decider.proven
+
+    async def prepares(self):
+        prepared.append(list(store.heads))
+        await beware(self)
+
+    async def waits(self):
+        waited.append(self)
+        await proven(self)
+
+    async def flush(self, received):
+        await has.wait()
+        return True
+
+    monkeypatch.setattr(decider, "SETTLED_AFTER", 60.0)
+    monkeypatch.setattr(Intake, "_beware", prepares)
+    monkeypatch.setattr(Decider, "proven", waits)
+    monkeypatch.setattr(MemoryIntake, "flush", flush)
+    async with routed(store) as (router, edge):
+        await edge.emit("a")
+        await edge.emit("b")
+        await eventually(lambda: len(waited) == 2)
+        line = router._intake._waiting
+        came_back = replace(line.first, redelivered=True, headers={RETURNS_HEADER: 9})
+        line.clear()
+        line.put(came_back)
+        has.set()
+        await eventually(lambda: store.heads == {"a": 1, "b": 1})
+        assert prepared == [["a"]]

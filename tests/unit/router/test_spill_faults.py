@@ -8,6 +8,7 @@ import pytest
 
 from router import spill as room
 from shared.bus import topology
+from shared.bus.memory_intake import MemoryIntake
 from shared.bus.port import Message
 from shared.errors import PublishRefused, StoreAway
 from shared.topics import PARTITIONS, rank
@@ -210,3 +211,30 @@ async def test_a_partition_goes_to_who_outranks_us_with_all_that_waits_in_it(mon
         await eventually(lambda: in_order(edge, 40) and in_order(edge, 8, "b"))
         await idle(successor, edge)
         await successor.stop()
+
+
+async def test_what_a_lane_has_to_give_again_as_its_channel_was_lost_does_not_count_as_done(monkeypatch):
+    store = Shelf()
+    async with routed(store, prefetch=PREFETCH) as (router, edge):
+        await outage(store, router, edge, 40)
+        partitions, holds, lost = router._intake._consumption, MemoryIntake.holds, []
+
+        def loses(self, received):
+            if self is partitions or lost:
+                return holds(self, received)
+            lost.append(received)
+            for tag, handed in list(self._connection.in_hand.items()):
+                if handed.queue == received.queue:
+                    self._broker.give_back(self._connection, tag)
+            self._in_hand.clear()
+            self._generation += 1
+            return False
+
+        monkeypatch.setattr(MemoryIntake, "holds", loses)
+        store.away = False
+        await eventually(lambda: lost)
+        [lane] = router._intake._spill.lanes.values()
+        await eventually(lambda: not router._intake._spill.lanes)
+        assert (lane.settled, lane.expected) == (40, 40)
+        assert in_order(edge, 40)
+        assert router.counters.in_hand == 0
