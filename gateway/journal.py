@@ -15,6 +15,9 @@ from shared.frames import Error
 
 log = logging.getLogger(__name__)
 
+ORIGIN_LENGTH = 300
+"""Characters of an ``Origin`` that are told: the longest host name has 253."""
+
 _QUIET = (ErrorCode.RATE_LIMITED, ErrorCode.OVERLOADED, ErrorCode.UNAVAILABLE)
 """Refusals that come in crowds, and are counted and told elsewhere."""
 
@@ -47,6 +50,10 @@ def failed(session: Session, fault: Exception) -> None:
     )  # fmt: skip
 
 
-def turned_away(reason: str, address: str) -> None:
-    """Tell which handshake was refused."""
-    log.info("handshake refused: %s", reason, extra={"event": "handshake.refused", "address": address})
+def turned_away(reason: str, address: str, origin: str | None = None) -> None:
+    """Tell which handshake was refused; `origin` is the page that it says it is for, where it says so."""
+    shown = None if origin is None else origin[:ORIGIN_LENGTH]
+    log.info(
+        "handshake refused: %s", reason,
+        extra={"event": "handshake.refused", "address": address, "origin": shown},
+    )  # fmt: skip

@@ -92,7 +92,7 @@ class Reception:
         if refusal is not None:
             status, reason = refusal
             retry_after = RETRY_FULL if status is HTTPStatus.SERVICE_UNAVAILABLE else None
-            self._turn_away(transport, handshake.refuse(status, reason, retry_after), reason, address)
+            self._turn_away(transport, handshake.refuse(status, reason, retry_after), reason, address, upgrade.origin)
             return
         verdict = self._admission.enter(address)
         if verdict in (Verdict.FULL, Verdict.CROWDED) or (
@@ -279,8 +279,10 @@ class Reception:
             )
         return None
 
-    def _turn_away(self, transport: asyncio.Transport, response: bytes, reason: str, address: str) -> None:
+    def _turn_away(
+        self, transport: asyncio.Transport, response: bytes, reason: str, address: str, origin: str | None = None
+    ) -> None:
         self._counters.handshakes_refused += 1
-        journal.turned_away(reason, address)
+        journal.turned_away(reason, address, origin)
         transport.write(response)
         transport.close()

@@ -10,7 +10,6 @@ from msgspec import UNSET, UnsetType
 from gateway.early import Early
 from gateway.effects import Count, Effect, End, Send
 from gateway.flood import FRAME_BYTES
-from gateway.states import State
 from shared import frames
 from shared.codes import CloseCode, ErrorCode, may_come_back
 from shared.topics import has_wildcard, is_pattern, is_topic
@@ -48,12 +47,12 @@ def close_code(number: int) -> CloseCode:
         return CloseCode.INTERNAL if may_come_back(number) else CloseCode.REVOKED
 
 
-def out_of_place(frame: frames.AnyClientFrame, state: State) -> Send:
+def out_of_place(frame: frames.AnyClientFrame) -> Send:
     """Return the answer to a frame that its session's state does not allow."""
     if isinstance(frame, frames.Connect):
         return error(frame.id, ErrorCode.CONFLICT, "connect was sent already; to change the token use refresh")
     request = None if isinstance(frame, frames.Pong) else frame.id
-    return error(request, ErrorCode.UNAUTHENTICATED, f"send connect first (now {state.value})")
+    return error(request, ErrorCode.UNAUTHENTICATED, "send connect first")
 
 
 def misnamed(frame: Early) -> Send | None:

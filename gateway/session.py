@@ -153,7 +153,7 @@ class Session:
         try:
             self.state = after(self.state, Event.CONNECT if isinstance(frame, frames.Connect) else Event.REQUEST)
         except IllegalTransition:
-            return [out_of_place(frame, self.state)]
+            return [out_of_place(frame)]
         if frame.id in self._ids:
             return [unanswered(frame)]
         if isinstance(frame, frames.Connect):

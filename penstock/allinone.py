@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway.app import Gateway
 from gateway.settings import GatewaySettings
+from gateway.transports.listener import bind
 from penstock import local, tokens
 from penstock.alone import Alone
 from penstock.broker import identity
@@ -66,6 +67,22 @@ def _secret(process: ProcessSettings, before: Door | None) -> str:
     return local.common_secret(identity(process.amqp_url.get_secret_value()), made)
 
 
+class FreePort:
+    """What is looked at before anything is begun: that the gateway will be able to listen."""
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        self._settings = settings
+
+    async def start(self) -> None:
+        """Raise `ConfigurationError` where the port is taken."""
+        settings = self._settings
+        for sock in await bind(settings.host, settings.port, reuse_port=settings.reuse_port):
+            sock.close()
+
+    async def stop(self) -> None:
+        """Do nothing: it holds nothing."""
+
+
 class Listening:
     """A gateway that keeps where it listens, once it does."""
 
@@ -102,6 +119,7 @@ class AllInOne:
         }
         self.metrics = measured(counters, buses, log)
         self.services: tuple[Service, ...] = (
+            FreePort(programs.gateway),
             OpenStore(store),
             OpenBus(buses["router"]),
             *(() if programs.router.store_url is not None else (Alone(buses["router"]),)),

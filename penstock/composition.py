@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import logging
-import os
-import re
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeVar
 
 from pydantic import ValidationError
 
-from penstock.lookup import env_name, toml_file
+from penstock.complaints import sentences, unreadable
+from penstock.lookup import toml_file
 from router.settings import RouterSettings
 from shared.bus import topology
 from shared.bus.counters import BusCounters
@@ -39,9 +37,9 @@ def load(kind: type[Settings], options: Mapping[str, Any] | None = None) -> Sett
     try:
         return kind(**given)
     except ValidationError as error:
-        raise ConfigurationError(_sentences(error, given)) from error
+        raise ConfigurationError(sentences(error, kind, given)) from error
     except ValueError as error:  # what pydantic-settings says of JSON that it cannot read; it names the field
-        raise ConfigurationError(_unreadable(error)) from error
+        raise ConfigurationError(unreadable(error)) from error
 
 
 class CountedBus(Bus, Protocol):
@@ -127,34 +125,3 @@ def make_store(settings: RouterSettings, name: str | None = None) -> Store:
             "process use `penstock up`."
         )
     return MemoryStore(settings.max_limit_keys, born=monotonic())
-
-
-def _sentences(error: ValidationError, given: Mapping[str, Any]) -> str:
-    return " ".join(
-        f"{_origin(item['loc'], given)}: {item['msg'].removeprefix('Value error, ')}."
-        for item in error.errors(include_input=False, include_url=False)
-    )
-
-
-def _unreadable(error: ValueError) -> str:
-    named = re.search(r'field "(\w+)"', str(error))
-    if named is None:
-        return f"A setting cannot be read: {error}."
-    return f"{env_name(named[1])} cannot be read as JSON: {error.__cause__ or error}."
-
-
-def _origin(location: tuple[int | str, ...], given: Mapping[str, Any]) -> str:
-    """Return the name of a setting as the operator wrote it, and which item of it is meant where it is a list."""
-    names = [str(part) for part in itertools.takewhile(lambda part: isinstance(part, str), location)]
-    path, item = ".".join(names), _item(location[len(names) :])
-    if names and names[0] in given:
-        return "--" + path.replace("_", "-") + item
-    variable = env_name(path)
-    if names and any(name.upper() in (variable, env_name(names[0])) for name in os.environ):
-        return variable + item
-    return f"{path}{item} in penstock.toml" if names and names[0] in toml_file() else variable + item
-
-
-def _item(location: tuple[int | str, ...]) -> str:
-    """Return a place within a list: no variable has a name for it. Items count from 0."""
-    return "".join(f", item {part}" if isinstance(part, int) else f", {part}" for part in location)

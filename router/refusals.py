@@ -133,7 +133,8 @@ def no_presence(topic: str) -> Refusal:
     """Return the refusal to tell who is at `topic`, or joins and leaves it."""
     if is_pattern(topic) and has_wildcard(topic):
         return Refusal(ErrorCode.BAD_REQUEST, f"presence is told of one topic, and {topic} is a pattern")
-    return Refusal(ErrorCode.NOT_FOUND, f"{topic[:QUOTED]} has no presence: its rule does not say presence = true")
+    why = "its rule, as it was when the router started, does not say presence = true"
+    return Refusal(ErrorCode.NOT_FOUND, f"{topic[:QUOTED]} has no presence: {why}")
 
 
 def presence_away() -> Refusal:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, get_args
 
 import msgspec
 from msgspec import Raw, Struct
@@ -24,7 +24,8 @@ UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
 """All that msgspec's decoders are known to raise; `UnicodeDecodeError` is a `ValueError`."""
 
 
-_VALUE = re.compile(r"^Invalid value .*(?= - at `)", re.DOTALL)
+_TYPE = re.compile(r"^Invalid value .* - at `\$\.type`$", re.DOTALL)
+_KINDS = ", ".join(str(kind.__struct_config__.tag) for kind in get_args(AnyClientFrame))
 
 
 class Decode(Protocol):
@@ -130,7 +131,7 @@ class Reader:
         except UNREADABLE as malformed:
             return self._malformed(malformed)
         # Reasons are logged, so what the client wrote stays out of them: the decoder repeats a `type` that is none.
-        reason = _VALUE.sub("Invalid value", str(error))
+        reason = _TYPE.sub(f"unknown type; there are {_KINDS}", str(error))
         return self.blame(payload, f"not a frame of this protocol: {reason}")
 
     def _malformed(self, error: Exception) -> BadFrame:

@@ -8,7 +8,7 @@ import urllib.parse
 import urllib.request
 from typing import Any
 
-from penstock.cli.errors import CommandError
+from penstock.cli.errors import CommandError, key_refused
 from penstock.cli.exits import Exit
 
 TIMEOUT = 10.0
@@ -29,22 +29,19 @@ def sessions(url: str, api_key: str | None, user: str | None, limit: int) -> dic
             return found
     except urllib.error.HTTPError as refused:
         with refused:
-            raise _refusal(url, refused.code, _reason(refused.read()) or str(refused.reason)) from refused
+            reason = _reason(refused.read()) or str(refused.reason)
+            if refused.code in (401, 403):
+                raise key_refused(url, reason, shown=bool(api_key)) from refused
+            code = Exit.UNREACHABLE if refused.code >= 500 else Exit.REFUSED
+            raise CommandError(f"{url} says: {reason}.", code) from refused
     except (OSError, ValueError) as error:
-        why = getattr(error, "reason", error)
+        cause = getattr(error, "reason", error)
+        why = getattr(cause, "strerror", None) or cause
         raise CommandError(
             f"No gateway answers at {url} ({why}). Is `penstock up` running? --url or --port names another, "
             "--store-url the store.",
             Exit.UNREACHABLE,
         ) from error
-
-
-def _refusal(url: str, status: int, reason: str) -> CommandError:
-    if status in (401, 403):
-        return CommandError(
-            f"{url} refused the API key ({reason}). Give one of its PENSTOCK_API_KEYS with --api-key.", Exit.REFUSED
-        )
-    return CommandError(f"{url} says: {reason}.", Exit.UNREACHABLE if status >= 500 else Exit.REFUSED)
 
 
 def _reason(body: bytes) -> str:

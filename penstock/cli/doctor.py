@@ -24,8 +24,8 @@ def command(amqp_url: str | None, as_json: bool) -> Exit:
     """Check whether everything Penstock needs is there, and say how to mend what is not.
 
     It looks at Python, the clock, the settings, the limit of open files, the port, the key for tokens, the broker (its
-    version, plugin, alarms, and what it holds of ours) and the store. It changes nothing. It exits with 1 where
-    something fails; warnings do not count.
+    version, plugin, alarms, and what it holds of ours) and the store. With PENSTOCK_ENVIRONMENT=production these two
+    must be set. It changes nothing. It exits with 1 where something fails; warnings do not count.
 
     \b
     Examples:

@@ -40,6 +40,12 @@ class CommandError(Exception):
         self.code = code
 
 
+def key_refused(where: str, reason: str, *, shown: bool) -> CommandError:
+    """Return the error for a gateway `where` no API key was good enough; `shown`: it was given one."""
+    did = "refused the API key" if shown else "asks for an API key"
+    return CommandError(f"{where} {did} ({reason}). Give one of its PENSTOCK_API_KEYS with --api-key.", Exit.REFUSED)
+
+
 def told(error: BaseException) -> tuple[str, Exit]:
     """Return the sentence and the exit code of an error."""
     if isinstance(error, CommandError):

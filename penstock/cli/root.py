@@ -115,7 +115,7 @@ def run(arguments: Sequence[str]) -> int:
             from penstock.effective.programs import unread  # all programs' settings: only where they are to blame
 
             with contextlib.suppress(ConfigurationError):  # a file that cannot be read is what was told
-                sentence = " ".join([sentence, *unread()])
+                sentence = " ".join([sentence, *(stray for stray in unread() if stray not in sentence)])
         click.secho(f"penstock: {sentence}", err=True, fg="red" if sys.stderr.isatty() else None)
         return code
 

@@ -33,10 +33,10 @@ class Duration(click.ParamType[int]):
 
 
 @click.command()
-@click.option("--sub", default="developer", show_default=True, help="The user whom the token names.")
+@click.option("--sub", "--user", "sub", default="developer", show_default=True, help="The user whom the token names.")
 @click.option("--subscribe", multiple=True, metavar="PATTERN", help="May subscribe to this; repeat for more.")
 @click.option("--publish", multiple=True, metavar="PATTERN", help="May publish to this; repeat for more.")
-@click.option("--call", multiple=True, metavar="PATTERN", help="May call methods of this name; repeat for more.")
+@click.option("--call", multiple=True, metavar="PATTERN", help="For what comes: nothing can be called yet.")
 @click.option("--ttl", type=Duration(), default="1h", show_default=True, help="How long it is good: 90s, 15m, 1h, 30d.")
 @click.option("--jti", help="An id for this one token, to revoke it by.")
 @click.option("--secret", help="HS256 secret. Better: PENSTOCK_AUTH__SECRET, which `ps` does not show.")
@@ -71,7 +71,7 @@ def command(
       TOKEN=$(penstock token --subscribe '#')
     """
     if not (subscribe or publish or call):
-        raise click.UsageError("The token would have no rights: give it --subscribe, --publish or --call.")
+        raise click.UsageError("The token would have no rights: give it --subscribe or --publish.")
     try:
         payload = tokens.claims(sub, wall(), ttl, subscribe, publish, call)
     except ConfigurationError as wrong:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import click
 
@@ -67,6 +66,7 @@ def command(as_json: bool, **options: Any) -> Exit:
 def _greet(programs: Programs, host: str, port: int, as_json: bool) -> None:
     from penstock.allinone import door
     from penstock.broker import where
+    from shared.store.valkey_url import parse
 
     way_in = door(programs, port, host, wall())
     if programs.process.environment == "development" and local.remember(port, way_in) is None:
@@ -82,7 +82,7 @@ def _greet(programs: Programs, host: str, port: int, as_json: bool) -> None:
         else f"RabbitMQ at {where(amqp_url.get_secret_value())}",
         store="memory; topics' logs end with this process"
         if programs.router.store_url is None
-        else f"Valkey or Redis at {urlsplit(programs.router.store_url.get_secret_value()).hostname}",
+        else f"Valkey or Redis at {parse(programs.router.store_url.get_secret_value()).where}",
         token=way_in.token,
         api_key=way_in.api_key,
     )

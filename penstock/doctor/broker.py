@@ -23,8 +23,11 @@ ALARM_PATIENCE = 2.0
 """Seconds for the confirm of a message to nowhere; a broker with an alarm does not read it."""
 
 
-async def broker(amqp_url: str | None) -> list[Verdict]:
-    """Judge the broker; without a URL there is none to judge."""
+async def broker(amqp_url: str | None, *, production: bool = False) -> list[Verdict]:
+    """Judge the broker; without a URL there is none to judge, and in `production` there must be one."""
+    if amqp_url is None and production:
+        found = "none is set: in production a gateway, router or worker does not start without RabbitMQ"
+        return [fail("broker", found, "Set PENSTOCK_AMQP_URL, or give --amqp-url.")]
     if amqp_url is None:
         return [ok("broker", "none is set: `penstock up` uses the memory bus")]
     at = where(amqp_url)

@@ -34,8 +34,10 @@ async def examine(amqp_url: str | None) -> list[Verdict]:
         verdicts.append(await asyncio.to_thread(token_key, router))
     if isinstance(common, CommonSettings):
         configured = common.amqp_url.get_secret_value() if common.amqp_url else None
-        verdicts += await broker(amqp_url or configured)
-        verdicts.append(await store(common.store_url.get_secret_value() if common.store_url else None))
+        production = common.environment == "production"
+        verdicts += await broker(amqp_url or configured, production=production)
+        store_url = common.store_url.get_secret_value() if common.store_url else None
+        verdicts.append(await store(store_url, production=production))
     return verdicts
 
 
@@ -54,8 +56,11 @@ def _settings(wrong: list[str]) -> list[Verdict]:
     return strays or [ok("settings", "they can be read, and all are known")]
 
 
-async def store(store_url: str | None) -> Verdict:
-    """Judge the store; without a URL there is none to judge."""
+async def store(store_url: str | None, *, production: bool = False) -> Verdict:
+    """Judge the store; without a URL there is none to judge, and in `production` there must be one."""
+    if store_url is None and production:
+        found = "none is set: in production a router does not start without Valkey or Redis"
+        return fail("store", found, "Set PENSTOCK_STORE_URL.")
     if store_url is None:
         return ok("store", "none is set: `penstock up` keeps logs and rates in memory")
     from shared.store.valkey import open_store  # its client library is loaded only where it is used

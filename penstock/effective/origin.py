@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from penstock.lookup import ENV_PREFIX, TOML_FILE, env_name
@@ -34,23 +34,32 @@ def origin(path: str, environment: Mapping[str, str], file: Mapping[str, Any]) -
 
 def strays(paths: Iterable[str], environment: Mapping[str, str], file: Mapping[str, Any]) -> list[str]:
     """Return a sentence for each variable and each key of the file that nobody reads: likely mistyped."""
-    known = {".".join(path.split(".")[:length]) for path in paths for length in range(1, path.count(".") + 2)}
+    settings = set(paths)
+    known = {".".join(path.split(".")[:length]) for path in settings for length in range(1, path.count(".") + 2)}
     variables = {env_name(path) for path in known} | set(OTHER_VARIABLES)
     sentences = [
-        f"Nobody reads the variable {name}{_perhaps(name.upper(), variables)}"
+        f"Nobody reads the variable {name}{perhaps(name.upper(), variables)}"
         for name in sorted(environment)
         if name.upper().startswith(ENV_PREFIX) and name.upper() not in variables
     ]
     return sentences + [
-        f"Nobody reads {key} in {TOML_FILE}{_perhaps(key, known)}" for key in _keys(file, "") if key not in known
+        f"Nobody reads {key} in {TOML_FILE}{perhaps(key, known)}"
+        for key in _keys(file, "", settings)
+        if key not in known
     ]
 
 
-def _keys(table: Mapping[str, Any], prefix: str) -> Iterable[str]:
+def perhaps(name: str, known: Iterable[str]) -> str:
+    """Return the end of a sentence about a `name` that is unknown: which one may be meant, where one is close."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]}?" if close else "."
+
+
+def _keys(table: Mapping[str, Any], prefix: str, settings: Container[str]) -> Iterable[str]:
     for name, value in table.items():
         path = f"{prefix}{name}"
-        if isinstance(value, dict):
-            yield from _keys(value, f"{path}.")
+        if isinstance(value, dict) and path not in settings:  # in a setting, whoever reads it says what is wrong
+            yield from _keys(value, f"{path}.", settings)
         else:
             yield path
 
@@ -61,8 +70,3 @@ def _has(table: Any, parts: list[str]) -> bool:
             return False
         table = table[part]
     return True
-
-
-def _perhaps(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {close[0]}?" if close else "."

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from penstock.cli.errors import CommandError
+from penstock.cli.errors import CommandError, key_refused
 from penstock.cli.exits import Exit
 from penstock.emitting.event import Event
 
@@ -78,10 +78,7 @@ class HttpDoor:
 
     def _refusal(self, status: int, event: Event, reason: str) -> CommandError:
         if status in (401, 403):
-            return CommandError(
-                f"{self.where} refused the API key ({reason}). Give one of its PENSTOCK_API_KEYS with --api-key.",
-                Exit.REFUSED,
-            )
+            return key_refused(self.where, reason, shown=bool(self._api_key))
         if status in (404, 405):
             return CommandError(f"{self.where} has no /api/events ({reason}). Is it a Penstock gateway?", Exit.REFUSED)
         if status in (502, 503, 504):

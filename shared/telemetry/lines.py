@@ -19,8 +19,9 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 
 
 def fields(record: logging.LogRecord) -> dict[str, object]:
-    """Return what was given as ``extra``, masked and cut."""
-    return {name: _clean(name, value) for name, value in vars(record).items() if name not in _STANDARD}
+    """Return what was given as ``extra``, masked and cut; what is None was not given."""
+    given = ((name, value) for name, value in vars(record).items() if name not in _STANDARD)
+    return {name: _clean(name, value) for name, value in given if value is not None}
 
 
 class TextLines(logging.Formatter):
@@ -65,7 +66,7 @@ def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:
 def _clean(name: str, value: object) -> object:
     if is_secret_name(name):
         return MASK
-    if value is None or isinstance(value, bool | int | float):
+    if isinstance(value, bool | int | float):
         return value
     return _one_line(redact(str(value)))
 

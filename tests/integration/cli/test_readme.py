@@ -4,6 +4,7 @@ import re
 import shlex
 import subprocess
 import sys
+import textwrap
 import urllib.request
 
 import pytest
@@ -27,10 +28,17 @@ def up(penstock, port):
     return process
 
 
-def block(page, words):
-    """The one block of Python on a page that holds these words."""
-    (found,) = [text for text in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL) if words in text]
-    return found
+def block(page, words, language="python"):
+    """The one block of a language on a page that holds these words."""
+    found = re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL)
+    (one,) = [text for text in found if words in text]
+    return one
+
+
+def words_of_token(page, pattern):
+    """What the page says behind `penstock token` for one that may subscribe to it."""
+    line = block(page, pattern, "sh")
+    return shlex.split(re.search(r"\$\(\.venv/bin/penstock (token [^)]*)\)", line)[1])
 
 
 def test_the_program_that_follows_a_topic_prints_what_is_emitted(penstock, up, port, tmp_path):
@@ -55,6 +63,33 @@ def test_the_program_that_follows_a_topic_prints_what_is_emitted(penstock, up, p
     finally:
         following.kill()
         following.wait()
+
+
+def test_who_is_there_is_told_once_the_rule_is_written_and_penstock_is_started_again(penstock, up, port, tmp_path):
+    page = ROOT / "README.md"
+    up.tell()
+    up.ends()
+    (penstock.folder / "penstock.toml").write_text(block(page, "presence", "toml"))
+    penstock.start("up", "--port", str(port)).answers(port, "/readyz")
+    _, token, _ = penstock.run(*words_of_token(page, "rooms"), "--port", str(port))
+    opening, client, _ = block(page, "penstock_client").partition(" as client:\n")
+    body = textwrap.indent(block(page, "client.presence"), " " * 8)
+    program = f"{opening}{client}{body}\n\nasyncio.run(main())\n".replace("localhost:8000", f"127.0.0.1:{port}")
+    environment = penstock.environment | {
+        "PYTHONPATH": str(ROOT / "clients/python"),
+        "PYTHONUNBUFFERED": "1",
+        "PENSTOCK_TOKEN": token.strip(),
+    }
+    out = tmp_path / "room.out"
+    with out.open("wb") as file:
+        watching = subprocess.Popen([sys.executable, "-c", program], env=environment, stdout=file, stderr=file)
+    try:
+        wait_until(lambda: "developer" in out.read_text() or watching.poll() is not None, 30)
+        assert "Traceback" not in out.read_text()
+        assert "count=1" in out.read_text().splitlines()[0]
+    finally:
+        watching.kill()
+        watching.wait()
 
 
 def test_the_clients_program_publishes_and_receives(penstock, up, port):

@@ -4,6 +4,7 @@ import json
 import signal
 import socket
 import stat
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -140,7 +141,13 @@ def test_a_taken_port_is_one_line_with_what_to_do(penstock, port):
     (line,) = [line for line in err.splitlines() if line.startswith("penstock: ")]
     assert str(port) in line
     assert "--port" in line or "PENSTOCK_PORT" in line
-    assert "Traceback" not in err
+    assert err.splitlines() == [line], "nothing was begun"
+
+
+def test_the_first_screen_says_where_the_store_is(penstock, store_url, port):
+    process = penstock.start("up", "--port", str(port), "--store-url", store_url)
+    process.says("Ctrl-C stops it.")
+    assert f"store: Valkey or Redis at {urlsplit(store_url).netloc}\n" in process.out
 
 
 def test_any_free_port_can_be_had_and_programs_are_told_which(penstock):

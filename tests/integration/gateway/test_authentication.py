@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from websockets.exceptions import ConnectionClosed
 
+from gateway.journal import ORIGIN_LENGTH
 from tests.support.client import Raw
 from tests.support.eventually import eventually
 from tests.support.penstock import CANARY, SECRET, Penstock, running, token
@@ -268,8 +269,16 @@ class TestOrigins:
         async with running(**options) as penstock, penstock.neighbour():
             assert await self.status(penstock, origin) == 403
             assert penstock.counters.handshakes_refused == 1
-            assert penstock.said.events("handshake.refused")
+            (line,) = penstock.said.events("handshake.refused")
+            assert line.origin == origin, "the operator learns whom to allow, or to look for"
             assert penstock.counters.connections == 1, "the neighbour's"
+
+    async def test_of_a_long_origin_the_log_has_the_beginning(self) -> None:
+        options: dict[str, Any] = {"environment": "production", "allowed_origins": self.ALLOWED, "api_keys": ()}
+        async with running(**options) as penstock:
+            assert await self.status(penstock, "https://" + "a" * 5_000) == 403
+            (line,) = penstock.said.events("handshake.refused")
+            assert line.origin == ("https://" + "a" * 5_000)[:ORIGIN_LENGTH]
 
     async def test_two_origins_are_none_that_is_allowed(self) -> None:
         async with running(environment="production", allowed_origins=self.ALLOWED, api_keys=()) as penstock:

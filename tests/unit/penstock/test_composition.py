@@ -74,6 +74,39 @@ def test_a_wrong_item_in_the_file_is_told_with_the_file(clean_place):
         load(RouterSettings)
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            '[[topics]]\nmatch = "a"\n[[topics]]\nmatch = "b"\npresense = true\n',
+            "Nobody reads topics, item 1, presense in penstock.toml; did you mean presence?",
+        ),
+        ("[auth]\nsecrt = 'x'\n", "Nobody reads auth.secrt in penstock.toml; did you mean auth.secret?"),
+        ("[auth]\nzzz = 'x'\n", "Nobody reads auth.zzz in penstock.toml."),
+        ('[topics]\nmatch = "a"\n', "topics in penstock.toml: it is a list of tables: write [[topics]]."),
+    ],
+)
+def test_a_slip_in_the_file_is_told_with_what_was_meant(clean_place, text, sentence):
+    (clean_place / "penstock.toml").write_text(text)
+    with pytest.raises(ConfigurationError) as refused:
+        load(RouterSettings)
+    assert str(refused.value) == sentence
+
+
+def test_a_slip_in_a_variable_is_told_with_what_was_meant(monkeypatch):
+    monkeypatch.setenv("PENSTOCK_AUTH__SECRT", "x")
+    with pytest.raises(ConfigurationError) as refused:
+        load(RouterSettings)
+    assert str(refused.value) == "Nobody reads the variable PENSTOCK_AUTH__SECRT; did you mean PENSTOCK_AUTH__SECRET?"
+
+
+def test_one_rule_in_a_variable_where_a_list_is_needed_is_told_how_to_write_it(monkeypatch):
+    monkeypatch.setenv("PENSTOCK_TOPICS", '{"match": "a"}')
+    with pytest.raises(ConfigurationError) as refused:
+        load(RouterSettings)
+    assert str(refused.value) == "PENSTOCK_TOPICS: it is a JSON list: write [{…}]."
+
+
 def test_a_wrong_secret_is_not_printed(monkeypatch):
     monkeypatch.setenv("PENSTOCK_AUTH__SECRET", "canary")
     with pytest.raises(ConfigurationError) as refused:

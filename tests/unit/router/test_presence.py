@@ -90,7 +90,10 @@ def test_a_subscription_to_another_or_to_a_pattern_does_not(topic: str) -> None:
 
 @pytest.mark.parametrize(
     ("topic", "code", "words"),
-    [("plain.1", "not_found", "plain.1 has no presence"), ("room.*", "bad_request", "room.* is a pattern")],
+    [
+        ("plain.1", "not_found", "plain.1 has no presence: its rule, as it was when the router started"),
+        ("room.*", "bad_request", "room.* is a pattern"),
+    ],
 )
 def test_who_wants_presence_where_there_is_none_is_refused(topic: str, code: str, words: str) -> None:
     found = refusal(planned(SubscribeRequest(1, 2, 0, topic, presence=True), grants=(grant(),)))

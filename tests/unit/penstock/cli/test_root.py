@@ -121,3 +121,16 @@ def test_a_file_that_cannot_be_read_is_told_once(monkeypatch, capsys, tmp_path):
     (tmp_path / "penstock.toml").write_text("[[topics")
     assert root.run(["router"]) == Exit.CONFIGURATION
     assert capsys.readouterr().err.count("penstock.toml") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[auth]\nsecrt = 'x'\n", "penstock: Nobody reads auth.secrt in penstock.toml; did you mean auth.secret?\n"),
+        ('[topics]\nmatch = "a"\n', "penstock: topics in penstock.toml: it is a list of tables: write [[topics]].\n"),
+    ],
+)
+def test_a_slip_in_the_file_is_told_once(capsys, clean_place, text, told):
+    (clean_place / "penstock.toml").write_text(text)
+    assert root.run(["router"]) == Exit.CONFIGURATION
+    assert capsys.readouterr().err == told

@@ -71,3 +71,13 @@ def test_what_cannot_be_is_told(penstock, words, code, told):
     answered, out, err = penstock("token", *words)
     assert (answered, out) == (code, "")
     assert told in err
+
+
+def test_the_user_may_be_called_user_as_elsewhere(penstock):
+    assert decoded(penstock("token", "--user", "ada", "--subscribe", "#", "--secret", SECRET)[1])["sub"] == "ada"
+
+
+def test_rights_to_call_are_said_to_be_for_what_comes(penstock):
+    _, out, _ = penstock("token", "--help")
+    assert "nothing can be called yet" in " ".join(out.split())
+    assert "--call" not in penstock("token", "--secret", SECRET)[2], "it opens nothing today"

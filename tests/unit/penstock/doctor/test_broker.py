@@ -48,9 +48,14 @@ def test_another_shape_fails():
     assert (verdict.level, "thing.1" in verdict.found) == (Level.FAIL, True)
 
 
-async def test_without_a_broker_there_is_nothing_to_judge():
+async def test_without_a_broker_there_is_nothing_to_judge_in_development():
     (verdict,) = await broker(None)
     assert verdict.level is Level.OK
+
+
+async def test_in_production_there_must_be_a_broker():
+    (verdict,) = await broker(None, production=True)
+    assert (verdict.level, "PENSTOCK_AMQP_URL" in verdict.mend) == (Level.FAIL, True)
 
 
 async def test_a_broker_that_is_not_there_fails_without_its_password():

@@ -5,8 +5,13 @@ from penstock.doctor.verdict import Level
 from tests.support.ports import free_port
 
 
-async def test_without_a_url_there_is_none_to_judge():
+async def test_without_a_url_there_is_none_to_judge_in_development():
     assert (await store(None)).level is Level.OK
+
+
+async def test_in_production_there_must_be_a_store():
+    verdict = await store(None, production=True)
+    assert (verdict.level, "PENSTOCK_STORE_URL" in verdict.mend) == (Level.FAIL, True)
 
 
 async def test_a_url_that_cannot_be_read_fails():

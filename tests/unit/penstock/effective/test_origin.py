@@ -35,3 +35,7 @@ def test_what_is_read_is_no_stray():
     environment = {"PENSTOCK_AUTH": "{}", "penstock_auth__secret": "x", "PENSTOCK_DEBUG": "1", "PATH": "/bin"}
     file = {"topics": [{"match": "#"}], "gateway": {"heartbeat": 1}}
     assert strays(PATHS, environment, file) == []
+
+
+def test_a_table_where_there_is_one_setting_is_no_stray_of_its_own():
+    assert strays(PATHS, {}, {"topics": {"match": "#"}}) == [], "whoever reads the setting says what is wrong with it"

@@ -5,6 +5,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from penstock.asking import over_http as ask
 from penstock.cli.errors import CommandError
 from penstock.cli.exits import Exit
 from penstock.emitting import over_http
@@ -23,12 +24,14 @@ class Gateway:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 gateway.seen.append((self.path, dict(self.headers), body, self.client_address))
                 self.send_response(gateway.status)
                 self.send_header("Content-Length", str(len(gateway.body)))
                 self.end_headers()
                 self.wfile.write(gateway.body)
+
+            do_GET = do_POST
 
             def log_message(self, *arguments):
                 pass
@@ -91,6 +94,22 @@ def test_a_refusal_is_a_sentence_and_a_code(gateway, status, code, words):
     assert refused.value.code is code
 
 
+@pytest.mark.parametrize("key", [None, ""])
+def test_who_showed_no_key_is_asked_for_one(gateway, key):
+    gateway.status, gateway.body = 401, b'{"code": "unauthenticated", "reason": "an API key is needed"}'
+    with pytest.raises(CommandError, match=r"asks for an API key \(an API key is needed\)\. Give") as asked:
+        over_http.emit(gateway.url, key, EVENT, 1, 0, print)
+    assert asked.value.code is Exit.REFUSED
+    with pytest.raises(CommandError, match="asks for an API key"):
+        ask.sessions(gateway.url, key, None, 1)
+
+
+def test_whose_key_is_wrong_is_told_so(gateway):
+    gateway.status, gateway.body = 403, b'{"code": "forbidden", "reason": "this API key is not known here"}'
+    with pytest.raises(CommandError, match=r"refused the API key \(this API key is not known here\)"):
+        ask.sessions(gateway.url, "wrong", None, 1)
+
+
 def test_a_refusal_without_words_is_told_with_the_status(gateway):
     gateway.status, gateway.body = 400, b"<html>"
     with pytest.raises(CommandError, match="Bad Request"):
@@ -101,6 +120,8 @@ def test_nobody_there_is_told_with_what_to_do():
     with pytest.raises(CommandError, match=r"No gateway answers at http://127.*Is `penstock up` running") as told:
         emit(f"http://127.0.0.1:{free_port()}")
     assert told.value.code is Exit.UNREACHABLE
+    with pytest.raises(CommandError, match=r"No gateway answers at http://127\S+ \(Connection refused\)"):
+        ask.sessions(f"http://127.0.0.1:{free_port()}", None, None, 1)
 
 
 @pytest.mark.parametrize("url", ["", "127.0.0.1:8000", "ftp://x", "http://"])

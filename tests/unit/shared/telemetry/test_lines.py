@@ -44,6 +44,12 @@ def test_a_text_line_is_read_from_left_to_right():
     assert line.endswith('INFO    gateway.app: client connected  event=client.connected user="ada lovelace"')
 
 
+def test_a_field_that_has_no_value_is_left_out(formatter):
+    line = formatter.format(record(event="request.forbidden", close=None, session=0))
+    assert "close" not in line
+    assert "session" in line
+
+
 @pytest.mark.parametrize(
     "extra",
     [
