@@ -74,7 +74,7 @@ class Layout:
     issuer: bool = False
     """Whether tokens are checked with the keys of an issuer, instead of a secret."""
     ids: bool = False
-    """Whether the events of both back ends have message ids: routers lose their connections here, and live on."""
+    """Whether the events of both back ends have message ids: what one without may suffer here docs/topology.md says."""
 
 
 @dataclass(frozen=True)

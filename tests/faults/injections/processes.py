@@ -166,7 +166,7 @@ def _heard_since(scene: Scene, name: str, since: float) -> bool:
 @fault(
     "F17",
     "routers are killed six times with the same events in hand, as they wait for the store",
-    layout=Layout(legs=frozenset({STORE})),
+    layout=Layout(legs=frozenset({STORE}), ids=True),
     recover_within=30.0,
 )
 async def kill_again_and_again(scene: Scene) -> None:
