@@ -24,7 +24,7 @@ from shared.envelopes import (
     SubscribeAllowed,
     SubscribeRequest,
 )
-from shared.store.port import MAX_RECENT, Log, Read
+from shared.store.port import MAX_RECENT, REMEMBERED, Log, Read
 from shared.trie import PatternTrie
 
 MAX_ENTRIES = 1_000
@@ -42,6 +42,9 @@ TURN_HEADS = 100_000
 """Logs of which all answers of one turn tell; who comes after that is to come again."""
 SLACK = 30.0
 """Seconds by which a client's last message may have been older than it seems: it was on its way, and clocks differ."""
+LONGEST_AWAY = REMEMBERED - SLACK
+"""Seconds for which somebody may have been away from a pattern and still be told which of its logs grew. It is longer
+than most logs keep anything: that nothing grew is known all the same, and where something did there is a gap."""
 
 Logs = Mapping[Read, Log]
 """What was read; what is not in it could not be read."""

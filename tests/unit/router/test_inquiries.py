@@ -2,7 +2,16 @@
 
 import pytest
 
-from router.inquiries import MAX_ANSWER_BYTES, MAX_ENTRIES, MAX_HEADS, MIN_ANSWER_BYTES, SLACK, TURN_BYTES, TURN_HEADS
+from router.inquiries import (
+    LONGEST_AWAY,
+    MAX_ANSWER_BYTES,
+    MAX_ENTRIES,
+    MAX_HEADS,
+    MIN_ANSWER_BYTES,
+    SLACK,
+    TURN_BYTES,
+    TURN_HEADS,
+)
 from router.settings import TopicRule
 from shared.codes import CloseCode
 from shared.envelopes import (
@@ -131,14 +140,26 @@ def test_the_store_is_asked_once_a_turn_for_the_longest_time_and_reads_each_log_
     assert {len(reply.heads) for reply in replies(deeds)} == {1, 2}
 
 
-@pytest.mark.parametrize("within", [LONGEST + 0.5, -SLACK, float("inf"), float("-inf"), float("nan"), -1e300])
-def test_of_a_time_that_no_log_reaches_back_to_nothing_is_told_and_nobody_else_suffers(within):
+@pytest.mark.parametrize("within", [LONGEST_AWAY + 0.5, -SLACK, float("inf"), float("-inf"), float("nan"), -1e300])
+def test_of_a_time_that_the_store_does_not_reach_back_to_nothing_is_told_and_nobody_else_suffers(within):
     store = filled(**{"a.1": 1})
     deeds = turn(store, subscribe("a.*", id=1, resume=True, within=within), subscribe("a.*", id=2, within=5.0))
     cannot, can = sorted(replies(deeds), key=lambda reply: reply.id)
     assert (cannot.heads, cannot.recovered) == (None, False)
     assert can.heads == (Head("a.1", "e1", 1),)
     assert store.spans == [5.0 + SLACK]
+
+
+@pytest.mark.parametrize("within", [LONGEST + 0.5, LONGEST_AWAY])
+def test_that_nothing_grew_is_known_for_longer_than_anything_is_kept(within):
+    reply = answer(Shelf(), subscribe("a.*", resume=True, within=within))
+    assert (reply.heads, reply.recovered) == ((), None)
+
+
+def test_who_comes_back_where_nothing_keeps_a_history_is_told_that_nothing_was_recovered(monkeypatch):
+    monkeypatch.setattr(builders, "DEFAULT_RULE", TopicRule(match="#", history=0))
+    reply = answer(Shelf(), subscribe("a.*", resume=True, within=1.0), rules=())
+    assert (reply.heads, reply.recovered) == (None, False)
 
 
 def test_clocks_that_differ_a_little_are_forgiven():
