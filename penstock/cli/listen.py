@@ -46,9 +46,10 @@ def command(
 ) -> None:
     """Print messages of topics that match a PATTERN (`*` is one segment, `#` none or more) until Ctrl-C.
 
-    It listens at the `penstock up` on this machine or the gateway at --url, over a WebSocket, and reconnects by itself.
-    Where an AMQP URL is given or configured, it binds a queue of its own to penstock.events at that broker instead:
-    then it hears what back ends publish, and not what clients do.
+    It listens at the `penstock up` on this machine or the gateway at --url, over a WebSocket. It reconnects
+    by itself, goes on where it left off, and says where messages may be missing. Where an AMQP URL is given or
+    configured, it binds a queue of its own to penstock.events at that broker instead: then it hears what back ends
+    publish, and not what clients do.
 
     \b
     Examples:

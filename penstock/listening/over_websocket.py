@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from penstock.cli.errors import CommandError
 from penstock.cli.exits import Exit
 from penstock.listening.heard import Heard
+from penstock.listening.memory import Memory
 from penstock.listening.session import Listening, ListeningSession, Notice, Refusal, Send, Setback
 from shared.backoff import full_jitter
 from shared.clock import monotonic
@@ -51,10 +52,13 @@ async def listen(
 ) -> None:
     """Follow `patterns` until `heard` returns False; tell `notice` what a person wants to know.
 
+    Each connection goes on from where the last one was; where messages may be missing all the same, `notice` is told.
+
     `token` is asked anew for each connection. Raises `CommandError` where the gateway refuses, and where it cannot be
     reached at the very first.
     """
     address, attempt, was_listening = websocket_url(url), 0, False
+    memory = Memory(patterns)
 
     def told(text: str) -> None:
         nonlocal was_listening
@@ -65,7 +69,7 @@ async def listen(
         began = monotonic()
         try:
             shown = token()
-            await _listen_once(address, ListeningSession(shown, patterns), heard, told)
+            await _listen_once(address, ListeningSession(shown, memory), heard, told)
             return
         except _Expired as expired:
             if token() == shown:

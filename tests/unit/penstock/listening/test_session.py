@@ -5,12 +5,13 @@ import json
 import pytest
 
 from penstock.listening.heard import Heard
+from penstock.listening.memory import Memory
 from penstock.listening.session import Listening, ListeningSession, Notice, Refusal, Send, Setback
 
 
 @pytest.fixture
 def session():
-    return ListeningSession("token", ["orders.*", "news"])
+    return ListeningSession("token", Memory(["orders.*", "news"]))
 
 
 def receive(session, *frames):
@@ -64,12 +65,12 @@ def test_a_drain_is_a_setback_with_its_own_wait(session):
 def test_gaps_and_degradation_are_told(session):
     told = receive(
         session,
-        {"type": "gap", "topic": "news", "cause": "trimmed"},
+        {"type": "gap", "topic": "news", "epoch": "e", "offset": 7, "cause": "trimmed"},
         {"type": "degraded", "reason": "no broker"},
         {"type": "restored"},
     )
     assert told == [
-        Notice("messages of news are missing here: trimmed"),
+        Notice("messages of news may be missing here: trimmed"),
         Notice("service degraded: no broker"),
         Notice("service restored"),
     ]
