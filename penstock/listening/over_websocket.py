@@ -43,18 +43,24 @@ class _Expired(Exception):
     """The token is good no more."""
 
 
+class _Unwelcome(Exception):
+    """The gateway does not take the token, or not for this; the message is a sentence."""
+
+
 async def listen(
     url: str,
     token: Callable[[], str],
     patterns: Sequence[str],
     heard: Callable[[Heard], bool],
     notice: Callable[[str], None],
+    whose: str = "",
 ) -> None:
     """Follow `patterns` until `heard` returns False; tell `notice` what a person wants to know.
 
     Each connection goes on from where the last one was; where messages may be missing all the same, `notice` is told.
 
-    `token` is asked anew for each connection. Raises `CommandError` where the gateway refuses, and where it cannot be
+    `token` is asked anew for each connection; `whose` is a sentence about where it comes from, for who cannot know that
+    it is the wrong one. Raises `CommandError` where the gateway refuses, and where it cannot be
     reached at the very first.
     """
     address, attempt, was_listening = websocket_url(url), 0, False
@@ -71,11 +77,12 @@ async def listen(
             shown = token()
             await _listen_once(address, ListeningSession(shown, memory), heard, told)
             return
+        except _Unwelcome as unwelcome:
+            raise CommandError(f"{unwelcome} {whose}".rstrip(), Exit.REFUSED) from unwelcome
         except _Expired as expired:
             if token() == shown:
-                raise CommandError(
-                    "The token has expired: make another with `penstock token`.", Exit.REFUSED
-                ) from expired
+                text = f"The token has expired: make another with `penstock token`. {whose}"
+                raise CommandError(text.rstrip(), Exit.REFUSED) from expired
         except _Lost as lost:
             if not was_listening and attempt == 0:
                 raise CommandError(
@@ -121,6 +128,8 @@ async def _listen_once(
         code, reason = (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (1006, "")
         if code == CloseCode.TOKEN_EXPIRED:
             raise _Expired from closed
+        if code == CloseCode.BAD_TOKEN:
+            raise _Unwelcome(f"The gateway closed the connection ({code}): {reason}.") from closed
         if not may_come_back(code):
             raise CommandError(f"The gateway closed the connection ({code}): {reason}.", Exit.REFUSED) from closed
         raise _Lost(f"{reason or 'the connection broke'}, code {code}") from closed
@@ -153,5 +162,7 @@ async def _follow(
                     notice(words)
                 case Setback(reason, after):
                     raise _Lost(reason, after)
+                case Refusal(reason, True):
+                    raise _Unwelcome(f"The gateway refuses: {reason}.")
                 case Refusal(reason):
                     raise CommandError(f"The gateway refuses: {reason}.", Exit.REFUSED)

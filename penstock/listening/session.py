@@ -41,6 +41,8 @@ class Refusal:
     """The gateway will not serve us, and trying again cannot help."""
 
     reason: str
+    is_of_token: bool = False
+    """Another token might be served."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ Outcome: TypeAlias = Send | Heard | Listening | Notice | Refusal | Setback
 
 _FINAL = ("bad_request", "unauthenticated", "forbidden", "not_found", "too_large", "conflict")
 """Error codes that will be the same next time."""
+
+_OF_TOKEN = ("unauthenticated", "forbidden")
 
 
 class ListeningSession:
@@ -131,7 +135,7 @@ class ListeningSession:
         pattern = self._patterns.get(frame.get("id", -1))
         about = f"{pattern}: " if pattern else ""
         if code in _FINAL:
-            return Refusal(f"{about}{reason or code} ({code})")
+            return Refusal(f"{about}{reason or code} ({code})", code in _OF_TOKEN)
         return Setback(f"{about}{reason or code} ({code})", float(frame.get("retry_after", 0)))
 
 

@@ -46,10 +46,13 @@ def test_a_ping_is_answered(session):
     assert receive(session, {"type": "ping"}) == [Send('{"type":"pong"}')]
 
 
-@pytest.mark.parametrize("code", ["forbidden", "unauthenticated", "bad_request", "too_large"])
-def test_a_refusal_that_stays_names_the_pattern(session, code):
+@pytest.mark.parametrize(
+    ("code", "is_of_token"),
+    [("forbidden", True), ("unauthenticated", True), ("bad_request", False), ("too_large", False)],
+)
+def test_a_refusal_that_stays_names_the_pattern_and_tells_whether_it_is_of_the_token(session, code, is_of_token):
     (refusal,) = receive(session, {"type": "error", "id": 1, "code": code, "reason": "no right to it"})
-    assert refusal == Refusal(f"orders.*: no right to it ({code})")
+    assert refusal == Refusal(f"orders.*: no right to it ({code})", is_of_token)
 
 
 @pytest.mark.parametrize("code", ["overloaded", "unavailable", "timeout", "rate_limited", "internal", "newer"])
