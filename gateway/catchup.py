@@ -41,7 +41,7 @@ class Joining:
     the session is closed as a slow one and comes back.
     """
 
-    __slots__ = ("_bytes", "base", "entries", "info", "known", "overflowed", "watches")
+    __slots__ = ("_bytes", "at", "base", "entries", "info", "known", "overflowed", "watches")
 
     def __init__(self, *, watches: bool = False) -> None:
         self.entries: list[Step] = []
@@ -52,6 +52,8 @@ class Joining:
         """Up to where the client has everything of a topic: it is not given what is held of that."""
         self.info: bytes | None = None
         """With what the session is a member of the topic; None where that has no presence, or nobody said yes yet."""
+        self.at: int | None = None
+        """The time that the client may come back with once all that it missed is sent; None where it is told none."""
         self.watches = watches
         """The client wants to be told who joins and leaves."""
         self._bytes = 0

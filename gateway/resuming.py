@@ -91,6 +91,8 @@ class Resuming:
                 self._perform(connection, subscribing.not_caught_up(topics, request, pattern, joining))
                 return
             self._count(not wanted.lost and all(beginning.recovered for beginning in beginnings))
+            if not all(map(self._has_come, wanted.heads)):
+                joining.at = None  # what is late here may be later than anybody reckons with who comes back
             told = subscribing.all_caught_up(
                 topics, request, pattern, joining, beginnings, wanted.at, lost=wanted.lost
             )
@@ -108,6 +110,11 @@ class Resuming:
         for head in wanted.heads:
             base = self._healer.join(head.topic, joining, Place(head.epoch, head.offset))
             self._look_at(head, wanted.since, base, found)
+
+    def _has_come(self, head: Head) -> bool:
+        """Say whether deliveries here have come as far as a topic's log stood when a router was asked."""
+        log = self._healer.logs.of(head.topic)
+        return log is not None and log.epoch == head.epoch and log.offset >= head.offset
 
     def _look_at(self, head: Head, since: Since, base: Place, found: Callable[[Beginning, bool], None]) -> None:
         topic = head.topic

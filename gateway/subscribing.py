@@ -15,7 +15,7 @@ from gateway.pending import Pending
 from gateway.refusals import RETRY_AFTER, error, given, overrun, taken_back
 from shared.codes import ErrorCode
 from shared.envelopes import SubscribeAllowed
-from shared.frames import Gap, Subscribed
+from shared.frames import CaughtUp, Gap, Subscribed
 
 Topics: TypeAlias = dict[str, Joining | None]
 
@@ -26,6 +26,8 @@ def allowed(topics: Topics, reply: SubscribeAllowed, pending: Pending) -> list[E
     if joining is None or topics.get(topic) is not joining:
         return [taken_back(pending.id, topic)]
     joining.info = reply.info
+    if pending.since is not None:
+        joining.at = reply.at
     if reply.epoch is not None and reply.offset is not None:
         head = Place(reply.epoch, reply.offset)
         return [CatchUp(pending.id, topic, joining, head, pending.since, pending.tail)]
@@ -92,9 +94,10 @@ def _gaps(joining: Joining, beginnings: Sequence[Beginning]) -> list[Send]:
 
 
 def live(topics: Topics, topic: str, joining: Joining) -> list[Effect]:
-    """Let a subscription, which is joining, go live: its past is sent."""
+    """Let a subscription, which is joining, go live: its past is sent, and who resumed a pattern is told so."""
     if joining.overflowed:
         return [overrun(topic)]
     joining.entries = release_all((other for other in topics.values() if other is not None), topic)
     topics[topic] = None
-    return [GoLive(topic, joining)]
+    told = [] if joining.at is None else [Send(CaughtUp(topic, joining.at))]
+    return [*told, GoLive(topic, joining)]

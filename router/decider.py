@@ -119,9 +119,8 @@ class Decider:
         storage = self._storage
         await self._tell()
         admissions = await storage.admit(plan.commands, self._turn)
-        since = self._pipeline.since(plan)
-        recent = None if since is None else await storage.recent(since)
-        logs = await storage.read(self._pipeline.reads(plan, admissions, recent))
+        recents = [await storage.recent(span) for span in self._pipeline.spans(plan)]
+        logs = await storage.read(self._pipeline.reads(plan, admissions, recents))
         await self._roll_call.take(plan)
         deeds = self.conclude(plan, admissions, logs)
         if deeds.held and any(map(_may_stand, admissions)):

@@ -24,7 +24,7 @@ from shared.envelopes import (
     SubscribeAllowed,
     SubscribeRequest,
 )
-from shared.store.port import MAX_RECENT, Log, Read
+from shared.store.port import MAX_RECENT, REMEMBERED, Log, Read
 from shared.trie import PatternTrie
 
 MAX_ENTRIES = 1_000
@@ -42,15 +42,12 @@ TURN_HEADS = 100_000
 """Logs of which all answers of one turn tell; who comes after that is to come again."""
 SLACK = 30.0
 """Seconds by which a client's last message may have been older than it seems: it was on its way, and clocks differ."""
+LONGEST_AWAY = REMEMBERED - SLACK
+"""Seconds for which somebody may have been away from a pattern and still be told which of its logs grew. It is longer
+than most logs keep anything: that nothing grew is known all the same, and where something did there is a gap."""
 
 Logs = Mapping[Read, Log]
 """What was read; what is not in it could not be read."""
-
-
-def since(inquiries: Iterable[Inquiry]) -> float | None:
-    """Return for how many seconds back the store is to tell which logs grew; None where nobody asks for that."""
-    within = max((inquiry.within for inquiry in inquiries if inquiry.within is not None), default=None)
-    return None if within is None else within + SLACK
 
 
 class Inquiries:
@@ -59,27 +56,44 @@ class Inquiries:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
 
-    def reads(self, inquiries: Sequence[Inquiry], recent: Recent | None) -> dict[Read, None]:
+    def spans(self, inquiries: Iterable[Inquiry]) -> list[float]:
+        """Return for how many seconds back the store is to tell which logs grew, once for each group of askers."""
+        return [max(within for _, within in group) + SLACK for group in self._groups(inquiries)]
+
+    def reads(self, inquiries: Sequence[Inquiry], recents: Sequence[Recent | None]) -> dict[Read, None]:
         """Return what is to be read for all `inquiries`, each once.
 
-        `recent` tells whose logs grew within the time of `since`; None where the store could not say.
+        `recents` tell whose logs grew within each of the `spans`; None where the store could not say.
         """
         reads: dict[Read, None] = {}
-        patterns = []
         share = _share(inquiries)
         for inquiry in inquiries:
             if inquiry.within is None:
                 inquiry.read = _read(inquiry.request, share)
                 reads[inquiry.read] = None
-            elif recent is None:
-                inquiry.refusal = store_away()
-            else:
-                patterns.append(inquiry)
-        if patterns and recent is not None:
-            self._find_heads(patterns, recent)
+        room = TURN_HEADS
+        for group, recent in zip(self._groups(inquiries), recents, strict=True):
+            patterns = [inquiry for inquiry, _ in group]
+            if recent is None:
+                for inquiry in patterns:
+                    inquiry.refusal = store_away()
+                continue
+            room = self._find_heads(patterns, recent, room)
             for inquiry in patterns:
                 reads.update(dict.fromkeys(inquiry.heads or ()))
         return reads
+
+    def _groups(self, inquiries: Iterable[Inquiry]) -> list[list[tuple[Inquiry, float]]]:
+        """Return those who ask what grew, with the seconds for which they were away: for a while, and for long.
+
+        All of a group are told of what grew in the longest time of them. In a day that may be too much to be told.
+        """
+        near: list[tuple[Inquiry, float]] = []
+        far: list[tuple[Inquiry, float]] = []
+        for inquiry in inquiries:
+            if inquiry.within is not None:
+                (near if inquiry.within <= self._rules.longest else far).append((inquiry, inquiry.within))
+        return [group for group in (near, far) if group]
 
     def answer(self, inquiry: Inquiry, logs: Logs) -> AnyReply | None:
         """Return the answer, None where what it needs could not be read. Raises the inquiry's `Refusal`.
@@ -102,11 +116,12 @@ class Inquiries:
         request = inquiry.request
         return SubscribeAllowed(request.session, request.id, request.topic, log.epoch, log.head, info=inquiry.info)
 
-    def _find_heads(self, patterns: Sequence[Inquiry], recent: Recent) -> None:
+    def _find_heads(self, patterns: Sequence[Inquiry], recent: Recent, room: int) -> int:
         """Say of each pattern which logs are to be read; of all at once, as there may be many of both.
 
-        Of a time in which the store lost its logs a client is told of those that have grown since, and that these are
-        not all; a gateway of none. What grew before that, nobody knows any more.
+        There is `room` for so many; returns what is left of it. Of a time in which the store lost its logs a client is
+        told of those that have grown since, and that these are not all; a gateway of none. What grew before that,
+        nobody knows any more.
         """
         trie: PatternTrie[str] = PatternTrie()
         grown: dict[str, list[Read]] = {inquiry.request.topic: [] for inquiry in patterns}
@@ -119,7 +134,6 @@ class Inquiries:
                         grown[pattern].append(head_of(topic))
         complete = len(recent.topics) < MAX_RECENT
         heads = {pattern: tuple(logs) for pattern, logs in grown.items()}
-        room = TURN_HEADS
         for inquiry in patterns:
             of_a_gateway = isinstance(inquiry.request, GrownRequest)
             most = MAX_HEADS_OF_A_GATEWAY if of_a_gateway else MAX_HEADS
@@ -131,6 +145,7 @@ class Inquiries:
                 inquiry.refusal = too_many_heads()
             else:
                 inquiry.heads = found
+        return room
 
 
 def _left_at(inquiry: Inquiry) -> float:

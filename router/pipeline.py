@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 
 from router.events import Events
 from router.history import entry_at, first_of, in_order
-from router.inquiries import Inquiries, Logs, since
+from router.inquiries import Inquiries, Logs
 from router.plan import Asker, Attending, Deeds, Inquiry, Parked, Plan, Publication, Recent
 from router.presence import conclude as conclude_presence
 from router.reading import read_batch
@@ -57,15 +57,15 @@ class Pipeline:
                 plan.bury(received, failed_on("this message"))
         return plan
 
-    def since(self, plan: Plan) -> float | None:
-        """Return for how many seconds back the plan needs to know which logs grew; None where it does not."""
-        return since(plan.inquiries)
+    def spans(self, plan: Plan) -> Sequence[float]:
+        """Return for how many seconds back the plan needs to know which logs grew: none, one or two such times."""
+        return self._inquiries.spans(plan.inquiries)
 
     def reads(
-        self, plan: Plan, admissions: Sequence[Admitted | Exception], recent: Recent | None
+        self, plan: Plan, admissions: Sequence[Admitted | Exception], recents: Sequence[Recent | None]
     ) -> Sequence[Read]:
-        """Return what the plan needs to read; `recent` is None where it is not known which logs grew."""
-        reads = self._inquiries.reads(plan.inquiries, recent)
+        """Return what the plan needs to read; `recents` has for each of the `spans` which logs grew, None: unknown."""
+        reads = self._inquiries.reads(plan.inquiries, recents)
         for publication, admitted in zip(plan.publications, admissions, strict=True):
             if isinstance(admitted, Admitted) and admitted.repeated and admitted.position is not None:
                 reads[first_of(publication.entry.topic, admitted.position)] = None

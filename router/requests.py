@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from router.access import may_publish, may_subscribe
 from router.history import append
-from router.inquiries import MAX_ENTRIES, SLACK
+from router.inquiries import LONGEST_AWAY, MAX_ENTRIES, SLACK
 from router.keys import NeedsKeys
 from router.limits import Limits
 from router.payloads import BadPayload, Payloads
@@ -125,9 +125,8 @@ class Requests:
         info = self._presence.info(request.topic, grant, request.presence)
         if has_wildcard(request.topic):
             within = request.within
-            # Who was away for longer than anything is kept may have missed what no log can tell of any more. A little
-            # less than nothing is what clocks that differ make of "just now".
-            if within is not None and -SLACK < within <= self._rules.longest:
+            # A little less than nothing is what clocks that differ make of "just now".
+            if self._rules.longest and within is not None and -SLACK < within <= LONGEST_AWAY:
                 return Inquiry(asker, request, within, at=int(now * 1000))
         elif self._rules.of(request.topic).history:
             return Inquiry(asker, request, info=info)

@@ -152,6 +152,16 @@ class Subscribed(ServerFrame, tag="subscribed"):
     at: int | UnsetType = UNSET
 
 
+class CaughtUp(ServerFrame, tag="caught_up"):
+    """All that was missed under the pattern `topic`, which was resumed, has been sent, up to now: to `at`.
+
+    `at` is that of `Subscribed`. Who comes back after this may come back with it.
+    """
+
+    topic: str
+    at: int
+
+
 class Message(ServerFrame, tag="message"):
     """One message of a topic. `at` is milliseconds since 1970; `data` is already in the dialect of the client."""
 

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Callable, Coroutine
 
 import click
+from click.core import ParameterSource
 
 from penstock import tokens, ways
 from penstock.cli.errors import CommandError
@@ -21,6 +22,10 @@ from shared.topics import is_pattern
 
 TOKEN_LIFE = tokens.DAY
 """Seconds for which the listener's own token is good."""
+
+OF_ENVIRONMENT = "The token is that of PENSTOCK_TOKEN: set another there, or give one with --token."
+OF_UP = "The token was made for the `penstock up` on this machine: give another with --token."
+OF_SECRET = "The token was signed with the auth.secret that is configured here: give another with --token."
 
 
 @click.command()
@@ -46,9 +51,10 @@ def command(
 ) -> None:
     """Print messages of topics that match a PATTERN (`*` is one segment, `#` none or more) until Ctrl-C.
 
-    It listens at the `penstock up` on this machine or the gateway at --url, over a WebSocket, and reconnects by itself.
-    Where an AMQP URL is given or configured, it binds a queue of its own to penstock.events at that broker instead:
-    then it hears what back ends publish, and not what clients do.
+    It listens at the `penstock up` on this machine or the gateway at --url, over a WebSocket. It reconnects
+    by itself, goes on where it left off, and says where messages may be missing. Where an AMQP URL is given or
+    configured, it binds a queue of its own to penstock.events at that broker instead: then it hears what back ends
+    publish, and not what clients do.
 
     \b
     Examples:
@@ -82,9 +88,21 @@ def command(
     else:
         from penstock.listening import over_websocket
 
-        _until_told(
-            lambda: over_websocket.listen(way.url, lambda: token or _token(way, patterns), patterns, heard, note)
-        )
+        def bearer() -> str:
+            return token or _token(way, patterns)
+
+        whose = _whose(way, token)
+        _until_told(lambda: over_websocket.listen(way.url, bearer, patterns, heard, note, whose))
+
+
+def _whose(way: ways.Way, given: str | None) -> str:
+    """Return where the token comes from, in a sentence; nothing where it was given on the command line."""
+    if given:
+        source = click.get_current_context().get_parameter_source("token")
+        return OF_ENVIRONMENT if source is ParameterSource.ENVIRONMENT else ""
+    if way.door is not None and way.door.secret is not None:
+        return OF_UP
+    return OF_UP if lookup("auth.secret") is None else OF_SECRET
 
 
 def _token(way: ways.Way, patterns: tuple[str, ...]) -> str:

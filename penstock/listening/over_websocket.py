@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from penstock.cli.errors import CommandError
 from penstock.cli.exits import Exit
 from penstock.listening.heard import Heard
+from penstock.listening.memory import Memory
 from penstock.listening.session import Listening, ListeningSession, Notice, Refusal, Send, Setback
 from shared.backoff import full_jitter
 from shared.clock import monotonic
@@ -38,8 +39,16 @@ class _Lost(Exception):
         self.after = after
 
 
+class _Unserved(_Lost):
+    """The gateway answers, and cannot serve us now."""
+
+
 class _Expired(Exception):
     """The token is good no more."""
+
+
+class _Unwelcome(Exception):
+    """The gateway does not take the token, or not for this; the message is a sentence."""
 
 
 async def listen(
@@ -48,13 +57,18 @@ async def listen(
     patterns: Sequence[str],
     heard: Callable[[Heard], bool],
     notice: Callable[[str], None],
+    whose: str = "",
 ) -> None:
     """Follow `patterns` until `heard` returns False; tell `notice` what a person wants to know.
 
-    `token` is asked anew for each connection. Raises `CommandError` where the gateway refuses, and where it cannot be
+    Each connection goes on from where the last one was; where messages may be missing all the same, `notice` is told.
+
+    `token` is asked anew for each connection; `whose` is a sentence about where it comes from, for who cannot know that
+    it is the wrong one. Raises `CommandError` where the gateway refuses, and where it cannot be
     reached at the very first.
     """
     address, attempt, was_listening = websocket_url(url), 0, False
+    memory = Memory(patterns)
 
     def told(text: str) -> None:
         nonlocal was_listening
@@ -65,23 +79,27 @@ async def listen(
         began = monotonic()
         try:
             shown = token()
-            await _listen_once(address, ListeningSession(shown, patterns), heard, told)
+            await _listen_once(address, ListeningSession(shown, memory), heard, told)
             return
+        except _Unwelcome as unwelcome:
+            raise CommandError(f"{unwelcome} {whose}".rstrip(), Exit.REFUSED) from unwelcome
         except _Expired as expired:
             if token() == shown:
-                raise CommandError(
-                    "The token has expired: make another with `penstock token`.", Exit.REFUSED
-                ) from expired
+                text = f"The token has expired: make another with `penstock token`. {whose}"
+                raise CommandError(text.rstrip(), Exit.REFUSED) from expired
         except _Lost as lost:
             if not was_listening and attempt == 0:
-                raise CommandError(
-                    f"No gateway answers at {url} ({lost}). Is `penstock up` running? --url or --port names another.",
-                    Exit.UNREACHABLE,
-                ) from lost
+                raise CommandError(_at_first(url, lost), Exit.UNREACHABLE) from lost
             attempt = 0 if monotonic() - began > LONG_LIFE else attempt + 1
             wait = max(lost.after, full_jitter(attempt, random.random()))
             notice(f"connection lost ({lost}); trying again in {wait:.1f} s")
             await asyncio.sleep(wait)
+
+
+def _at_first(url: str, lost: _Lost) -> str:
+    if isinstance(lost, _Unserved):
+        return f"The gateway at {url} answers, but cannot serve now ({lost}): what is missing, its /readyz says."
+    return f"No gateway answers at {url} ({lost}). Is `penstock up` running? --url or --port names another."
 
 
 def websocket_url(url: str) -> str:
@@ -117,6 +135,8 @@ async def _listen_once(
         code, reason = (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (1006, "")
         if code == CloseCode.TOKEN_EXPIRED:
             raise _Expired from closed
+        if code == CloseCode.BAD_TOKEN:
+            raise _Unwelcome(f"The gateway closed the connection ({code}): {reason}.") from closed
         if not may_come_back(code):
             raise CommandError(f"The gateway closed the connection ({code}): {reason}.", Exit.REFUSED) from closed
         raise _Lost(f"{reason or 'the connection broke'}, code {code}") from closed
@@ -148,6 +168,8 @@ async def _follow(
                 case Notice(words):
                     notice(words)
                 case Setback(reason, after):
-                    raise _Lost(reason, after)
+                    raise _Unserved(reason, after)
+                case Refusal(reason, True):
+                    raise _Unwelcome(f"The gateway refuses: {reason}.")
                 case Refusal(reason):
                     raise CommandError(f"The gateway refuses: {reason}.", Exit.REFUSED)

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from penstock.listening.heard import Heard
+from penstock.listening.memory import Memory, Place
 
 CONNECT_ID = 0
 
@@ -41,6 +41,8 @@ class Refusal:
     """The gateway will not serve us, and trying again cannot help."""
 
     reason: str
+    is_of_token: bool = False
+    """Another token might be served."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +58,22 @@ Outcome: TypeAlias = Send | Heard | Listening | Notice | Refusal | Setback
 _FINAL = ("bad_request", "unauthenticated", "forbidden", "not_found", "too_large", "conflict")
 """Error codes that will be the same next time."""
 
+_OF_TOKEN = ("unauthenticated", "forbidden")
+
 
 class ListeningSession:
-    """Connects, subscribes to `patterns`, and tells what comes."""
+    """One connection: subscribes to what `memory` follows, from where that left off, and tells what comes."""
 
-    def __init__(self, token: str, patterns: Sequence[str]) -> None:
+    def __init__(self, token: str, memory: Memory) -> None:
         self._token = token
-        self._patterns = dict(enumerate(patterns, start=CONNECT_ID + 1))
+        self._memory = memory
+        self._patterns = dict(enumerate(memory.patterns, start=CONNECT_ID + 1))
         self._waiting = set(self._patterns)
         self._user = ""
 
     def opening(self) -> str:
         """Return the first text to send."""
+        self._memory.offline()
         return json.dumps({"type": "connect", "id": CONNECT_ID, "token": self._token, "client": {"name": "penstock"}})
 
     def receive(self, text: str | bytes) -> list[Outcome]:
@@ -84,15 +90,16 @@ class ListeningSession:
     def _receive(self, frame: dict[str, Any]) -> list[Outcome]:
         match frame.get("type"):
             case "message":
-                return [_heard(frame)]
+                return self._message(_heard(frame))
             case "ping":
                 return [Send('{"type":"pong"}')]
             case "connected":
                 self._user = str(frame.get("user", ""))
-                wanted = [{"type": "subscribe", "id": id, "topic": topic} for id, topic in self._patterns.items()]
-                return [Send(json.dumps(wanted))]
+                return [Send(json.dumps([self._subscribe(id, topic) for id, topic in self._patterns.items()]))]
             case "subscribed":
                 return self._subscribed(frame)
+            case "caught_up":
+                self._memory.caught_up(str(frame["topic"]), int(frame["at"]))
             case "error":
                 return [self._error(frame)]
             case "degraded":
@@ -100,21 +107,35 @@ class ListeningSession:
             case "restored":
                 return [Notice("service restored")]
             case "gap":
-                return [Notice(f"messages of {frame.get('topic')} are missing here: {frame.get('cause')}")]
+                place = Place(str(frame["epoch"]), int(frame["offset"]))
+                return list(map(Notice, self._memory.gap(str(frame["topic"]), place, str(frame["cause"]))))
             case "reconnect":
                 return [Setback("the gateway is about to stop", float(frame.get("after", 0)))]
         return []  # a newer gateway may say more than we know
 
+    def _subscribe(self, id: int, topic: str) -> dict[str, Any]:
+        frame: dict[str, Any] = {"type": "subscribe", "id": id, "topic": topic}
+        since = self._memory.since(topic)
+        return frame if since is None else {**frame, "from": since}
+
     def _subscribed(self, frame: dict[str, Any]) -> list[Outcome]:
-        self._waiting.discard(int(frame.get("id", -1)))
-        return [] if self._waiting else [Listening(self._user)]
+        id = int(frame["id"])
+        if id not in self._waiting:
+            return []
+        self._waiting.discard(id)
+        outcomes: list[Outcome] = [] if self._waiting else [Listening(self._user)]
+        return outcomes + list(map(Notice, self._memory.subscribed(self._patterns[id], frame)))
+
+    def _message(self, message: Heard) -> list[Outcome]:
+        is_news, missing = self._memory.take(message)
+        return [*map(Notice, missing), message] if is_news else []
 
     def _error(self, frame: dict[str, Any]) -> Outcome:
         code, reason = str(frame.get("code")), str(frame.get("reason", ""))
         pattern = self._patterns.get(frame.get("id", -1))
         about = f"{pattern}: " if pattern else ""
         if code in _FINAL:
-            return Refusal(f"{about}{reason or code} ({code})")
+            return Refusal(f"{about}{reason or code} ({code})", code in _OF_TOKEN)
         return Setback(f"{about}{reason or code} ({code})", float(frame.get("retry_after", 0)))
 
 

@@ -66,7 +66,7 @@ class MemoryStore:
     async def age(self, now: float) -> float:
         """Return for how many seconds all that was appended is remembered."""
         self.counters.count("age")
-        return now - self._born
+        return now - max(self._born, self.logs.whole_since)
 
     async def call(self, roll: Roll, now: float) -> Called:
         """Carry out a batch about who is where."""

@@ -53,6 +53,8 @@ class Logs:
         self.counters = counters or StoreCounters()
         self.size = 0
         """Bytes that all logs take now."""
+        self.whole_since = float("-inf")
+        """Since when `recent` tells of everything: something that was appended before had to go before its time."""
         self.unkeyed = Unkeyed()
         self._max_logs = max_logs
         self._max_bytes = max_bytes
@@ -103,7 +105,7 @@ class Logs:
         self._recent[append.topic] = now
         self._recent.move_to_end(append.topic)
         if len(self._recent) > MAX_RECENT:
-            self._recent.popitem(last=False)
+            self.whole_since = max(self.whole_since, self._recent.popitem(last=False)[1])
         self._sweep(now)
         return position, False
 
@@ -135,7 +137,9 @@ class Logs:
 
     def _evict(self) -> None:
         self.counters.logs_evicted += 1
-        self._forget(next(iter(self._logs)))
+        topic = next(iter(self._logs))
+        self.whole_since = max(self.whole_since, self._recent.get(topic, self.whole_since))
+        self._forget(topic)
 
     def _forget(self, topic: str) -> None:
         self.size -= self._logs.pop(topic).size

@@ -14,6 +14,9 @@ from tests.support.eventually import eventually
 from tests.support.penstock import Penstock, running, token
 
 RULES = {"topics": [{"match": "short.#", "history": 3}, {"match": "fleeting.#", "history": 0}, {"match": "#"}]}
+SOON_OVER = {"topics": [{"match": "#", "history_ttl": 1}]}
+LONG_AGO = 400_000
+"""Milliseconds; longer than any rule keeps anything."""
 
 MISSED, FILLING = 40, "x" * 4_000
 
@@ -159,6 +162,44 @@ async def test_a_pattern_is_told_when_the_store_has_lost_what_it_may_have_missed
     answer = await back.request("subscribe", topic="orders.*", from_={"at": answer["at"]})
     assert answer["recovered"] is True
     assert sorted(await data(back, 2)) == [3, 4]
+
+
+async def test_nothing_is_missed_of_a_pattern_on_which_nothing_was_published_however_short_its_history_is() -> None:
+    async with running(None, **SOON_OVER) as penstock:
+        first = await penstock.subscribed("orders.*")
+        await emit(penstock, "orders.1", 1)
+        seen = await first.message()
+        await first.leave()
+        reader = await penstock.connect()
+
+        async def is_over() -> bool:
+            return not (await reader.request("history", topic="orders.1"))["messages"]
+
+        await eventually(is_over)
+        since = {"at": seen["at"] - LONG_AGO, "topics": {"orders.1": place(seen)}}
+        again = await penstock.connect()
+        answer = await again.request("subscribe", topic="orders.*", from_=since)
+        assert answer["recovered"] is True
+        await emit(penstock, "orders.1", 2)
+        assert await data(again, 1) == [2]
+
+
+async def test_what_was_published_and_is_kept_no_more_is_a_gap_on_its_topic() -> None:
+    async with running(None, **SOON_OVER) as penstock:
+        first = await penstock.connect()
+        at = (await first.request("subscribe", topic="orders.*"))["at"]
+        await first.leave()
+        await emit(penstock, "orders.1", 1)
+
+        async def is_over() -> bool:
+            return not (await again.request("history", topic="orders.1"))["messages"]
+
+        again = await penstock.connect()
+        await eventually(is_over)
+        answer = await again.request("subscribe", topic="orders.*", from_={"at": at - LONG_AGO})
+        assert answer["recovered"] is False
+        gap = await again.next(lambda frame: frame["type"] == "gap")
+        assert (gap["topic"], gap["offset"], gap["cause"]) == ("orders.1", 2, "trimmed")
 
 
 async def test_a_tail_is_the_last_messages(penstock: Penstock) -> None:

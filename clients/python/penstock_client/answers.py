@@ -55,6 +55,11 @@ def _subscribed(life: Life, frame: dict[str, Any], now: float) -> list[Effect]:
     return life.subscriptions.accepted(pending.pattern, frame, now) if isinstance(pending, Subscribing) else []
 
 
+def _caught_up(life: Life, frame: dict[str, Any], now: float) -> list[Effect]:
+    life.subscriptions.resumed(frame, now)
+    return []
+
+
 def _ok(life: Life, frame: dict[str, Any], now: float) -> list[Effect]:
     receipt, expires_in = frames.receipt(frame), frames.seconds(frame, "expires_in")
     pending = life.requests.take(frame.get("id"), Publishing, Refreshing)
@@ -163,6 +168,7 @@ def _ping(life: Life, frame: dict[str, Any], now: float) -> list[Effect]:
 _HANDLERS: Final[dict[str, Callable[[Life, dict[str, Any], float], list[Effect]]]] = {
     "connected": _connected,
     "subscribed": _subscribed,
+    "caught_up": _caught_up,
     "ok": _ok,
     "result": _result,
     "error": _error,

@@ -138,6 +138,12 @@ class Subscriptions:
                 effects += self._followers.hand(wire, subscriber, hole)
         return effects
 
+    def resumed(self, frame: dict[str, Any], now: float) -> None:
+        """Take the gateway's `caught_up`: all that was missed of a pattern has come."""
+        pattern, at = frames.required(frame, "topic", str), frames.required(frame, "at", int)
+        if (wire := self._wild.get(pattern)) is not None:
+            wire.caught_up(now, at)
+
     def refused(self, pattern: str, code: str, reason: str, retry_after: float | None, now: float) -> list[Effect]:
         """Take the gateway's `error`: try again later, or tell the subscribers that there is no point."""
         wire = self._exact.get(pattern) or self._wild.get(pattern)

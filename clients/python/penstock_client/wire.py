@@ -18,10 +18,10 @@ MAX_PLACES: Final = 1_000
 PLACE_SIZE: Final = 64
 """Bytes that a place takes on the wire besides its topic and its epoch; rather too many than too few."""
 SETTLING: Final = 60.0
-"""Seconds after a pattern was resumed during which it is resumed from the same time again.
+"""Seconds after a pattern was resumed during which it is resumed from the same time again, unless `caught_up` comes.
 
-What was missed of its topics comes one topic after the other, and nothing says when that is over: a newer time could
-hide what had not come yet. Doubles cost nothing but their bytes."""
+What was missed of its topics comes one topic after the other. A newer time could hide what had not come yet, and a
+gateway that is old, or not up to date itself, does not say when that is over. Doubles cost nothing but their bytes."""
 
 
 class Phase(Enum):
@@ -97,7 +97,8 @@ class WireSubscription:
         """Return what to hand out for a message."""
         items = self.cursor.take(message)
         if items:
-            self._heard_at = message.at
+            # What a back end says that happened earlier takes nothing back of what we have had.
+            self._heard_at = message.at if self._heard_at is None else max(self._heard_at, message.at)
         return items
 
     def live(self, now: float, at: int | None) -> None:
@@ -108,6 +109,11 @@ class WireSubscription:
         if self.place is not None:
             self.tail = None
         self.phase, self.served = Phase.LIVE, True
+
+    def caught_up(self, now: float, at: int) -> None:
+        """Note that all that was missed of a pattern has come: from now on it is resumed from `at`, or later."""
+        if self.phase is Phase.LIVE:
+            self._heard_at, self._settled_at = at, now
 
     def offline(self, now: float) -> None:
         """Note that the connection is gone."""

@@ -106,6 +106,63 @@ def test_a_pattern_lost_again_before_all_can_have_come_is_resumed_from_the_older
     assert back(b, recovered=True)[0]["from"]["at"] == 510
 
 
+def caught_up(at, pattern="#"):
+    return {"type": "caught_up", "topic": pattern, "at": at}
+
+
+def test_a_pattern_that_has_caught_up_is_resumed_from_when_it_did_however_soon_it_is_lost_again(bench):
+    b = following(bench, "#", at=5)
+    b.hear(message(1, "a", "e", at=10))
+    frame, _ = back(b, recovered=True, at=700)
+    assert frame["from"]["at"] == 10
+    b.hear(message(2, "a", "e", at=500))
+    assert b.hear(caught_up(700)) == []
+    frame, _ = back(b, recovered=True, at=800)
+    assert frame["from"] == {"at": 700, "topics": {"a": {"epoch": "e", "offset": 2}}}
+    b.hear(caught_up(800))
+    b.hear(message(3, "a", "e", at=900))
+    assert back(b, recovered=True, at=950)[0]["from"]["at"] == 900
+
+
+def test_a_pattern_of_which_nobody_knows_what_was_missed_is_a_gap_once(bench):
+    b = following(bench, "#", at=5)
+    _, effects = back(b, recovered=False, at=700)
+    assert handed(effects) == [Gap("#", "reconnected")]
+    b.hear(caught_up(700))
+    frame, effects = back(b, recovered=True, at=800)
+    assert frame["from"]["at"] == 700
+    assert handed(effects) == []
+
+
+def test_a_pattern_that_was_lost_before_it_had_caught_up_is_resumed_from_the_older_time(bench):
+    b = following(bench, "#", at=5)
+    b.hear(message(1, "a", "e", at=10))
+    back(b, recovered=False, at=700)
+    b.hear({"type": "gap", "topic": "b", "epoch": "e", "offset": 7, "cause": "trimmed"})
+    b.hear(message(2, "a", "e", at=500))
+    assert back(b, recovered=True)[0]["from"]["at"] == 10
+
+
+def test_what_is_said_of_a_subscription_that_is_not_live_or_not_there_changes_nothing(bench):
+    b = following(bench, "#", at=5)
+    b.lose()
+    [frame] = b.sent(b.online())
+    b.hear(caught_up(700))
+    b.hear(caught_up(700, "other.*"))
+    b.hear({"type": "subscribed", "id": frame["id"], "topic": "#", "recovered": True, "at": 800})
+    b.wait(30)
+    b.hear({"type": "ping"})
+    b.wait(30)
+    assert back(b, recovered=True)[0]["from"]["at"] == 5
+
+
+def test_an_event_that_happened_earlier_takes_nothing_back_of_the_time_that_a_pattern_is_resumed_from(bench):
+    b = following(bench, "#", at=500)
+    b.hear(message(1, "a", "e", at=700))
+    b.hear(message(2, "a", "e", at=20))
+    assert back(b, recovered=True)[0]["from"]["at"] == 700
+
+
 def test_what_is_there_already_is_dropped_and_counted(bench):
     b = following(bench)
     frames = [message(4, epoch="e"), message(4), message(3), message(5), message(4, epoch="e")]

@@ -37,6 +37,7 @@ FRAMES: tuple[dict[str, Any], ...] = (
     {"type": "gap", "topic": "a.b", "epoch": "f", "offset": 3, "cause": "trimmed"},
     {"type": "joined", "topic": "a.b", "member": _MEMBER},
     {"type": "left", "topic": "a.b", "member": _MEMBER},
+    {"type": "caught_up", "topic": "a.#", "at": 6},
     {"type": "degraded", "reason": "away"},
     {"type": "restored"},
     {"type": "reconnect", "after": 0.5},

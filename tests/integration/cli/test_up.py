@@ -68,6 +68,24 @@ def test_what_the_token_does_not_cover_is_refused_in_one_sentence(penstock, up, 
     assert "Traceback" not in err
 
 
+def test_a_refusal_names_where_the_token_comes_from(penstock, up, port, tmp_path):
+    url = f"http://127.0.0.1:{port}"
+    _, token, _ = penstock.run("token", "--subscribe", "orders.#", "--port", str(port))
+    _, _, err = penstock.run("listen", "rooms.#", "--url", url, PENSTOCK_TOKEN=token.strip())
+    assert "no right to subscribe to rooms.# (forbidden). The token is that of PENSTOCK_TOKEN: " in err
+    _, _, err = penstock.run("listen", "rooms.#", "--url", url, "--token", token.strip())
+    assert err.strip().endswith("(forbidden).")
+    _, _, err = penstock.run("listen", "#", "--url", url, PENSTOCK_AUTH__SECRET="o" * 32)
+    assert "The token was signed with the auth.secret that is configured here: " in err
+    old = tmp_path / "old"
+    old.mkdir(mode=0o700)
+    (old / f"up-{port}.json").write_text(json.dumps({"url": url, "secret": "o" * 32}))
+    code, _, err = penstock.run("listen", "#", "--port", str(port), PENSTOCK_STATE_DIR=str(old))
+    assert code == Exit.REFUSED
+    assert "does not hold" in err
+    assert "The token was made for the `penstock up` on this machine: give another with --token." in err
+
+
 def test_a_bad_token_and_a_bad_key_are_refused(penstock, up, port):
     url = f"http://127.0.0.1:{port}"
     code, _, err = penstock.run("listen", "#", "--url", url, "--token", "e.y.J")

@@ -37,6 +37,8 @@ class Subscription:
     untold: bool = False
     """The router could not say which logs grew."""
     served: bool = False
+    caught_up: bool = False
+    """It has been told that all that it missed has come."""
 
 
 class Client:
@@ -76,7 +78,7 @@ class Client:
         assert self.house is not None
         for pattern, subscription in self.subscriptions.items():
             # Until what it missed has come it may not take the time of what came for the place where it left off.
-            if subscription.served and self.is_live(pattern) and pattern in self.heard_at:
+            if has_wildcard(pattern) and (subscription.caught_up or (subscription.served and not subscription.since)):
                 self.at[pattern] = self.heard_at[pattern]
         self.connection.connection_lost(None)
         self.house = None
@@ -167,6 +169,10 @@ class Client:
                     del self.subscriptions[pattern]
                     if subscription.since is None:
                         self.forget(pattern)
+            case "caught_up":
+                assert self.is_live(frame["topic"]), "not all that it missed has come"
+                self.subscriptions[frame["topic"]].caught_up = True
+                self.heard_at[frame["topic"]] = frame["at"]
             case "message":
                 self.message(frame)
             case "gap":

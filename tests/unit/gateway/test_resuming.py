@@ -10,12 +10,12 @@ import pytest
 from gateway.catchup import Joining, Place
 from gateway.codecs import DIALECTS
 from gateway.counters import Counters
-from gateway.effects import CatchUp, Effect, Replay, Send
+from gateway.effects import CatchUp, CatchUpAll, Effect, Replay, Send
 from gateway.fanout import Fanout, Holder
 from gateway.healing import SESSION, Healer
 from gateway.resuming import Resuming
-from shared.envelopes import Encoding, Entry, Fetched
-from shared.frames import Since
+from shared.envelopes import Encoding, Entry, Fetched, Head
+from shared.frames import Position, Since
 
 
 class Session:
@@ -70,4 +70,32 @@ async def test_who_has_more_than_came_here_is_told_nothing_twice(head: int, plac
     assert (subscribed.frame.offset, subscribed.frame.recovered) == (3, True)  # type: ignore[union-attr]
     assert isinstance(replay, Replay)
     assert list(replay.past) == []
+    healer.stop()
+
+
+@pytest.mark.parametrize(("head", "told"), [(2, 9), (4, None)])
+async def test_a_time_to_come_back_with_is_told_where_deliveries_have_come_as_far_as_the_logs(
+    head: int, told: int | None
+) -> None:
+    """Here 2 is known; what a router knows beyond that is late, and may be later than anybody reckons with."""
+    done: list[Effect] = []
+
+    def perform(_: Any, effects: Iterable[Effect]) -> None:
+        done.extend(effects)
+
+    counters = Counters()
+    fanout = Fanout(DIALECTS, counters, max_interval=0.0)
+    healer = Healer(fanout, lambda ask: None, counters)
+    joining = Joining()
+    joining.at = 9
+    comes, stays = Connection(joining), Connection(Joining())
+    comes.session.topics = {"#": joining}
+    fanout.live.add("a", stays)  # type: ignore[arg-type]
+    healer.join("a", Joining(), Place("e", 1))
+    healer.take(entry(2))
+    since = Since(at=5, topics={"a": Position("e", 2)})
+    resuming = Resuming(healer, perform, counters)
+    resuming.catch_up_all(comes, CatchUpAll(1, "#", joining, (Head("a", "e", head),), since, 9))  # type: ignore[arg-type]
+    assert isinstance(done[0], Send)
+    assert (done[0].frame.recovered, joining.at) == (True, told)  # type: ignore[union-attr]
     healer.stop()

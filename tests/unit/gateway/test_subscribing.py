@@ -49,9 +49,27 @@ def test_a_pattern_is_caught_up_with_where_it_is_known_what_grew() -> None:
 
 def test_a_pattern_of_which_that_is_not_known_is_not_recovered() -> None:
     topics, joining, pending = joined("a.*", Since(at=5))
-    effects = allowed(topics, SubscribeAllowed(5, 1, "a.*", recovered=False), pending)
-    assert sent(effects) == [{"type": "subscribed", "id": 9, "topic": "a.*", "recovered": False}]
+    effects = allowed(topics, SubscribeAllowed(5, 1, "a.*", recovered=False, at=7), pending)
+    assert sent(effects) == [
+        {"type": "subscribed", "id": 9, "topic": "a.*", "recovered": False, "at": 7},
+        {"type": "caught_up", "topic": "a.*", "at": 7},
+    ]
+    assert effects[2:] == [GoLive("a.*", joining)]
+
+
+def test_who_resumed_a_pattern_is_told_when_all_that_was_missed_is_sent() -> None:
+    topics, joining, pending = joined("a.*", Since(at=5))
+    allowed(topics, SubscribeAllowed(5, 1, "a.*", heads=(Head("a.b", "e", 7),), at=9), pending)
+    assert not any(frame["type"] == "caught_up" for frame in sent(all_caught_up(topics, 9, "a.*", joining, [], 9)))
+    effects = live(topics, "a.*", joining)
+    assert sent(effects) == [{"type": "caught_up", "topic": "a.*", "at": 9}]
     assert effects[1:] == [GoLive("a.*", joining)]
+
+
+def test_who_is_new_to_a_pattern_has_missed_nothing_that_could_have_come() -> None:
+    topics, _, pending = joined("a.*")
+    effects = allowed(topics, SubscribeAllowed(5, 1, "a.*", at=7), pending)
+    assert sent(effects) == [{"type": "subscribed", "id": 9, "topic": "a.*", "at": 7}]
 
 
 def test_subscribed_comes_first_then_the_gap_then_the_past() -> None:

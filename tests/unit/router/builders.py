@@ -99,9 +99,9 @@ def conclude(pipeline: Pipeline, plan: Plan, store: Shelf | None = None) -> Deed
     """Ask a store, an empty one if none is given, and conclude, as an intake does where nothing is away."""
     store = store or Shelf()
     admissions = at_once(store.admit(plan.commands, 0.0))
-    since = pipeline.since(plan)
-    recent = None if since is None else Recent(at_once(store.recent(since, 0.0)), NOW - at_once(store.age(0.0)))
-    reads = pipeline.reads(plan, admissions, recent)
+    spans = pipeline.spans(plan)
+    recents = [Recent(at_once(store.recent(span, 0.0)), NOW - at_once(store.age(0.0))) for span in spans]
+    reads = pipeline.reads(plan, admissions, recents)
     logs = at_once(store.read(reads, 0.0)) if reads else []
     return pipeline.conclude(plan, admissions, dict(zip(reads, logs, strict=True)))
 

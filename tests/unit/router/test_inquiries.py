@@ -2,7 +2,16 @@
 
 import pytest
 
-from router.inquiries import MAX_ANSWER_BYTES, MAX_ENTRIES, MAX_HEADS, MIN_ANSWER_BYTES, SLACK, TURN_BYTES, TURN_HEADS
+from router.inquiries import (
+    LONGEST_AWAY,
+    MAX_ANSWER_BYTES,
+    MAX_ENTRIES,
+    MAX_HEADS,
+    MIN_ANSWER_BYTES,
+    SLACK,
+    TURN_BYTES,
+    TURN_HEADS,
+)
 from router.settings import TopicRule
 from shared.codes import CloseCode
 from shared.envelopes import (
@@ -131,14 +140,42 @@ def test_the_store_is_asked_once_a_turn_for_the_longest_time_and_reads_each_log_
     assert {len(reply.heads) for reply in replies(deeds)} == {1, 2}
 
 
-@pytest.mark.parametrize("within", [LONGEST + 0.5, -SLACK, float("inf"), float("-inf"), float("nan"), -1e300])
-def test_of_a_time_that_no_log_reaches_back_to_nothing_is_told_and_nobody_else_suffers(within):
+@pytest.mark.parametrize("within", [LONGEST_AWAY + 0.5, -SLACK, float("inf"), float("-inf"), float("nan"), -1e300])
+def test_of_a_time_that_the_store_does_not_reach_back_to_nothing_is_told_and_nobody_else_suffers(within):
     store = filled(**{"a.1": 1})
     deeds = turn(store, subscribe("a.*", id=1, resume=True, within=within), subscribe("a.*", id=2, within=5.0))
     cannot, can = sorted(replies(deeds), key=lambda reply: reply.id)
     assert (cannot.heads, cannot.recovered) == (None, False)
     assert can.heads == (Head("a.1", "e1", 1),)
     assert store.spans == [5.0 + SLACK]
+
+
+@pytest.mark.parametrize("within", [LONGEST + 0.5, LONGEST_AWAY])
+def test_that_nothing_grew_is_known_for_longer_than_anything_is_kept(within):
+    reply = answer(Shelf(), subscribe("a.*", resume=True, within=within))
+    assert (reply.heads, reply.recovered) == ((), None)
+
+
+def test_who_was_away_for_long_costs_nobody_else_what_they_are_told():
+    """More topics grew in a day than one answer tells of, and few of them just now."""
+    store = grown(MAX_HEADS + 1)
+    tell = store.recent
+
+    async def recent(within, now):
+        told = await tell(within, now)
+        return told if within > LONGEST + SLACK else told[:3]
+
+    store.recent = recent
+    requests = [subscribe("a.*", id=id, resume=True, within=within) for id, within in ((1, 5.0), (2, LONGEST + 1.0))]
+    near, far = sorted(replies(turn(store, *requests)), key=lambda reply: reply.id)
+    assert (len(near.heads), far.heads, far.recovered) == (3, None, False)
+    assert store.spans == [5.0 + SLACK, LONGEST + 1.0 + SLACK]
+
+
+def test_who_comes_back_where_nothing_keeps_a_history_is_told_that_nothing_was_recovered(monkeypatch):
+    monkeypatch.setattr(builders, "DEFAULT_RULE", TopicRule(match="#", history=0))
+    reply = answer(Shelf(), subscribe("a.*", resume=True, within=1.0), rules=())
+    assert (reply.heads, reply.recovered) == (None, False)
 
 
 def test_clocks_that_differ_a_little_are_forgiven():
@@ -200,7 +237,7 @@ def test_a_gateway_is_told_of_no_longer_time_than_anything_is_kept():
     pipeline = builders.pipeline(*RULES)
     for within, asked in ((1e9, LONGEST), (-5.0, 0.0), (7.0, 7.0)):
         plan = pipeline.plan([frames(GrownRequest(-4, 2, "a.*", within), grants=())], NOW)
-        assert pipeline.since(plan) == asked + SLACK
+        assert pipeline.spans(plan) == [asked + SLACK]
 
 
 # fetching
@@ -321,7 +358,7 @@ def test_what_could_not_be_read_is_to_be_asked_for_again():
         subscribe("#"),
     ]
     plan = pipeline.plan([frames(*requests, grants=ADA)], NOW)
-    pipeline.reads(plan, [], None)
+    pipeline.reads(plan, [], [None])
     answers = replies(pipeline.conclude(plan, [], {}))
     refusals = [reply for reply in answers if isinstance(reply, Refused)]
     assert [(reply.code, reply.retry_after) for reply in refusals] == [("unavailable", 2.0)] * 4

@@ -231,9 +231,9 @@ async def test_what_a_lane_has_to_give_again_as_its_channel_was_lost_does_not_co
             return False
 
         monkeypatch.setattr(MemoryIntake, "holds", loses)
+        [lane] = router._intake._spill.lanes.values()
         store.away = False
         await eventually(lambda: lost)
-        [lane] = router._intake._spill.lanes.values()
         await eventually(lambda: not router._intake._spill.lanes)
         assert (lane.settled, lane.expected) == (40, 40)
         assert in_order(edge, 40)

@@ -108,6 +108,7 @@ def test_a_request_may_be_numbered_with_all_that_javascript_can_count() -> None:
             frames.Subscribed(1, "a", "e", 0, False),
             {"type": "subscribed", "id": 1, "topic": "a", "epoch": "e", "offset": 0, "recovered": False},
         ),
+        (frames.CaughtUp("a.*", 5), {"type": "caught_up", "topic": "a.*", "at": 5}),
         (frames.Ok(1), {"type": "ok", "id": 1}),
         (frames.Ok(0, offset=0, epoch="e"), {"type": "ok", "id": 0, "offset": 0, "epoch": "e"}),
         (frames.Ok(1, expires_in=0), {"type": "ok", "id": 1, "expires_in": 0}),

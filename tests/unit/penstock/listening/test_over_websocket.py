@@ -56,10 +56,10 @@ class Ear:
         self.heard.append(message.data)
         return len(self.heard) < self._enough
 
-    async def listen(self, url, *tokens):
+    async def listen(self, url, *tokens, whose=""):
         tokens = iter(tokens or ["t"] * 9)
         async with asyncio.timeout(10):
-            await listen(url, lambda: next(tokens), ["a"], self.hear, self.told.append)
+            await listen(url, lambda: next(tokens), ["a"], self.hear, self.told.append, whose)
 
 
 async def test_it_ends_when_enough_was_heard(gateway):
@@ -98,6 +98,28 @@ async def test_a_code_that_asks_for_a_change_ends_it(gateway):
     with pytest.raises(CommandError, match=r"closed the connection \(4103\): revoked") as refused:
         await Ear(1).listen(gateway.url)
     assert refused.value.code is Exit.REFUSED
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"type": "error", "id": 1, "code": "forbidden", "reason": "no right"},
+        (4101, "its signature does not hold"),
+        (4102, "expired"),
+    ],
+    ids=["no right", "not taken", "expired"],
+)
+async def test_a_token_that_is_of_no_use_is_told_with_where_it_comes_from(gateway, step):
+    gateway.scripts = [[step]]
+    with pytest.raises(CommandError, match=r"\. It was found in the street\.$") as refused:
+        await Ear(1).listen(gateway.url, whose="It was found in the street.")
+    assert refused.value.code is Exit.REFUSED
+
+
+async def test_what_no_token_would_mend_is_told_without(gateway):
+    gateway.scripts = [[{"type": "error", "id": 1, "code": "bad_request", "reason": "what"}]]
+    with pytest.raises(CommandError, match=r"refuses: a: what \(bad_request\)\.$"):
+        await Ear(1).listen(gateway.url, whose="It was found in the street.")
 
 
 async def test_an_expired_token_is_made_anew_where_it_can_be(gateway):
@@ -143,3 +165,18 @@ def test_the_address_of_the_socket_follows_from_the_gateways(url, expected):
 def test_what_is_no_address_is_refused(url):
     with pytest.raises(CommandError, match="is no http:// or https:// address"):
         websocket_url(url)
+
+
+@pytest.mark.parametrize("code", ["timeout", "unavailable"])
+async def test_a_gateway_that_has_no_router_or_no_broker_is_said_to_answer(code):
+    async def serve_nobody(socket):
+        await socket.recv()
+        await socket.send(json.dumps({"type": "error", "id": 0, "code": code, "reason": "why"}))
+        await socket.wait_closed()
+
+    async with serve(serve_nobody, "127.0.0.1", 0, subprotocols=["penstock.v1.json"]) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        words = rf"gateway at {url} answers, .* \(why \({code}\)\): .* its /readyz"
+        with pytest.raises(CommandError, match=words) as told:
+            await Ear(1).listen(url)
+    assert told.value.code is Exit.UNREACHABLE

@@ -5,12 +5,13 @@ import json
 import pytest
 
 from penstock.listening.heard import Heard
+from penstock.listening.memory import Memory
 from penstock.listening.session import Listening, ListeningSession, Notice, Refusal, Send, Setback
 
 
 @pytest.fixture
 def session():
-    return ListeningSession("token", ["orders.*", "news"])
+    return ListeningSession("token", Memory(["orders.*", "news"]))
 
 
 def receive(session, *frames):
@@ -45,10 +46,13 @@ def test_a_ping_is_answered(session):
     assert receive(session, {"type": "ping"}) == [Send('{"type":"pong"}')]
 
 
-@pytest.mark.parametrize("code", ["forbidden", "unauthenticated", "bad_request", "too_large"])
-def test_a_refusal_that_stays_names_the_pattern(session, code):
+@pytest.mark.parametrize(
+    ("code", "is_of_token"),
+    [("forbidden", True), ("unauthenticated", True), ("bad_request", False), ("too_large", False)],
+)
+def test_a_refusal_that_stays_names_the_pattern_and_tells_whether_it_is_of_the_token(session, code, is_of_token):
     (refusal,) = receive(session, {"type": "error", "id": 1, "code": code, "reason": "no right to it"})
-    assert refusal == Refusal(f"orders.*: no right to it ({code})")
+    assert refusal == Refusal(f"orders.*: no right to it ({code})", is_of_token)
 
 
 @pytest.mark.parametrize("code", ["overloaded", "unavailable", "timeout", "rate_limited", "internal", "newer"])
@@ -64,12 +68,12 @@ def test_a_drain_is_a_setback_with_its_own_wait(session):
 def test_gaps_and_degradation_are_told(session):
     told = receive(
         session,
-        {"type": "gap", "topic": "news", "cause": "trimmed"},
+        {"type": "gap", "topic": "news", "epoch": "e", "offset": 7, "cause": "trimmed"},
         {"type": "degraded", "reason": "no broker"},
         {"type": "restored"},
     )
     assert told == [
-        Notice("messages of news are missing here: trimmed"),
+        Notice("messages of news may be missing here: trimmed"),
         Notice("service degraded: no broker"),
         Notice("service restored"),
     ]

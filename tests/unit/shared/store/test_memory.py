@@ -1,7 +1,7 @@
 import pytest
 
 from shared.store.memory import MemoryStore
-from shared.store.port import Admit, Admitted, Limit
+from shared.store.port import Admit, Admitted, Append, Limit
 
 
 def limit(*key, rate=1.0, burst=1):
@@ -83,3 +83,10 @@ async def test_closing_forgets_everything():
     await admit(store, limit("a"))
     await store.close()
     assert store.rates == 0
+
+
+async def test_it_remembers_everything_since_the_last_entry_of_a_log_that_it_had_no_room_for():
+    store = MemoryStore(max_logs=1)
+    for at, topic in ((5.0, "a"), (7.0, "b")):
+        await store.admit([Admit((), Append(topic, b"", 10, 60))], at)
+    assert await store.age(8.0) == 3.0

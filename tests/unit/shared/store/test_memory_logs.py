@@ -109,3 +109,20 @@ def test_the_size_is_that_of_what_is_kept():
     assert logs.size == 5 * LOG_BYTES + sum(ENTRY_BYTES + len(entry) for entries in kept for _, entry in entries)
     logs.clear()
     assert (len(logs), logs.size, logs.keys) == (0, 0, 0)
+
+
+def test_a_log_that_went_before_its_time_bounds_what_is_told_of_recent_topics():
+    logs = Logs(max_logs=2)
+    for at, topic in enumerate("ab", start=1):
+        put(logs, topic, float(at))
+    assert logs.whole_since == float("-inf")
+    put(logs, "c", 3.0)
+    assert (logs.recent(10.0, 3.0), logs.whole_since) == (["c", "b"], 1.0)
+
+
+def test_more_topics_than_are_told_of_bound_it_too(monkeypatch):
+    monkeypatch.setattr("shared.store.memory_logs.MAX_RECENT", 2)
+    logs = Logs()
+    for at, topic in enumerate("abc", start=1):
+        put(logs, topic, float(at))
+    assert (logs.recent(10.0, 3.0), logs.whole_since) == (["c", "b"], 1.0)
