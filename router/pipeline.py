@@ -78,7 +78,12 @@ class Pipeline:
         to a client, and held where it is an event: nobody could tell its publisher.
         """
         entries: list[Entry] = []
+        unread = _unread(plan, admissions, logs)
         for publication, admitted in zip(plan.publications, admissions, strict=True):
+            if publication.origin is not None and publication.entry.topic in unread:
+                publication.origin.redelivered = True
+                self._hold(plan, publication)
+                continue
             try:
                 self._conclude_one(plan, entries, publication, admitted, logs)
             except Exception as fault:
@@ -216,3 +221,19 @@ class Pipeline:
             plan.refuse(publication.asker, publication, internal())
         elif publication.origin is not None:
             plan.bury(publication.origin, failed_on("this event"))
+
+
+def _unread(plan: Plan, admissions: Sequence[Admitted | Exception], logs: Logs) -> set[str]:
+    """Return the topics of events that stand in their logs and could not be read there.
+
+    All their events are held: what is new would stay among what may come again, and be taken for what is held.
+    """
+    return {
+        publication.entry.topic
+        for publication, admitted in zip(plan.publications, admissions, strict=True)
+        if publication.origin is not None
+        and isinstance(admitted, Admitted)
+        and admitted.repeated
+        and admitted.position is not None
+        and first_of(publication.entry.topic, admitted.position) not in logs
+    }

@@ -13,7 +13,7 @@ from tests.support.eventually import eventually
 from tests.unit.router.running import idle, made, opened, routed, router_bus
 from tests.unit.router.running import quick as quick
 from tests.unit.router.shelf import Shelf
-from tests.unit.router.test_without_ids import emit_at_once
+from tests.unit.router.test_without_ids import Unread, die_with, emit_at_once
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -103,3 +103,20 @@ async def test_nor_one_that_we_fail_on_and_do_again(monkeypatch):
         await eventually(lambda: failed)
         await idle(router, edge)
         assert store.heads == {"a": 3}
+
+
+async def test_what_is_new_waits_with_what_was_found_in_its_log_and_could_not_be_read_there(monkeypatch):
+    store = Unread()
+    met = asyncio.Event()
+    async with routed(store) as (router, edge):
+        die_with(router, met, monkeypatch)
+        emit_at_once(edge, TICK)
+        await met.wait()
+        emit_at_once(edge, TICK, TICK)
+        successor = made(await opened(edge.broker, "successor"), store)
+        await successor.start()
+        await eventually(lambda: len(edge.entries) >= 3)
+        await idle(successor, edge)
+        assert [entry.offset for entry in edge.entries] == [1, 2, 3]
+        assert store.unread == 2
+        await successor.stop()
