@@ -12,6 +12,7 @@ from router.inquiries import Logs
 from router.parking import Parking
 from router.pipeline import NOTHING_READ, Pipeline
 from router.plan import DeadLetter, Deeds, Plan
+from router.proof import PATIENCE, Proof
 from router.rollcall import RollCall
 from router.storage import Storage
 from router.tenure import Tenure
@@ -20,6 +21,9 @@ from shared.bus.port import Received
 from shared.clock import wall
 from shared.errors import StoreUnsure
 from shared.store.port import Admitted, Turn
+
+LEAVE_PATIENCE = 0.5
+"""Seconds for which the broker's word is waited for where nothing else is to be done."""
 
 SETTLED_AFTER = 0.05
 """Seconds without a turn after which the store is told that the last one is acknowledged; else the next one says it."""
@@ -42,9 +46,7 @@ class Decider:
         """Whether the store knows events by this turn until that is acknowledged."""
         self._ended: Turn | None = None
         """The last turn of a tenure that ended, until the store has heard that those before it are acknowledged."""
-        self._proof: asyncio.Future[bool] | None = None
-        """Whether the broker has the acknowledgements of this turn; pending as long as it may."""
-        self._flushes: set[asyncio.Task[bool]] = set()
+        self._proof = Proof()
 
     def come_anew(self) -> None:
         """Know that of what is in hand some may be done already: what comes again is looked for in its log."""
@@ -57,30 +59,18 @@ class Decider:
         """Know that all up to `last` is acknowledged; find out whether the broker knows it, where that matters."""
         if not self._unsettled:
             return
-        proof = self._proof = asyncio.get_running_loop().create_future()
+        self._proof.need(last, consumption)
 
-        def proven(flush: asyncio.Task[bool]) -> None:
-            self._flushes.discard(flush)
-            if not proof.done():
-                proof.set_result(not flush.cancelled() and flush.exception() is None and flush.result())
-
-        flush = asyncio.create_task(consumption.flush(last), name="acknowledgements")
-        self._flushes.add(flush)
-        flush.add_done_callback(proven)
-
-    async def proven(self) -> None:
+    async def proven(self, within: float = PATIENCE) -> None:
         """Wait until the broker has the acknowledgements that were given, or may lack some of them for good.
 
-        Without, what is decided next belongs to the same turn: nothing is forgotten before.
+        Where it has not said so `within` so many seconds, what is decided next belongs to the same turn: nothing is
+        forgotten before.
         """
-        proof = self._proof
-        if proof is None:
-            return
-        await asyncio.wait((proof,))
-        if proof is self._proof:
-            if proof.result():
+        match await self._proof.wait(within):
+            case True:
                 self._begin_turn()
-            else:
+            case False:
                 self.come_anew()
 
     async def settle(self, wake: asyncio.Event) -> None:
@@ -95,7 +85,7 @@ class Decider:
 
     async def leave(self) -> None:
         """Have the store know what is acknowledged: who comes next must not take anything for that."""
-        await self.proven()
+        await self.proven(LEAVE_PATIENCE)
         if await self._tell() and self._turn.number > 1:
             await self._storage.begin_turn(self._turn)
 
@@ -108,9 +98,7 @@ class Decider:
     def _begin_turn(self) -> None:
         self._turn = self._tenure.turn()
         self._unsettled = False
-        if self._proof is not None and not self._proof.done():
-            self._proof.set_result(False)
-        self._proof = None
+        self._proof.drop()
 
     async def decide(self, turn: Sequence[Received]) -> Deeds:
         """Decide what follows from `turn`."""

@@ -83,4 +83,6 @@ class Unkeyed:
     def note(self, append: Append, offset: int) -> None:
         """Note that the entry for which `find` has found nothing stands at `offset` now."""
         assert append.digest is not None
-        self._topics[append.topic].in_turn.append((append.digest, offset))
+        in_turn = self._topics[append.topic].in_turn
+        in_turn.append((append.digest, offset))
+        del in_turn[:-MAX_TO_COME]

@@ -155,7 +155,8 @@ end
 for _, log in pairs(logs) do
   if log.changed or log.new then write(log, remembered) end
   if log.turn then
-    redis.call('SET', log.turn, this .. cmsgpack.pack({log.epoch, log.in_turn, log.to_come}), 'EX', dedupe)
+    local in_turn = string.sub(log.in_turn, -most * KNOWN)
+    redis.call('SET', log.turn, this .. cmsgpack.pack({log.epoch, in_turn, log.to_come}), 'EX', dedupe)
   end
 end
 if turn then redis.call('SET', tenures .. tenure, number, 'EX', 2 * dedupe) end  -- longer than what goes by it

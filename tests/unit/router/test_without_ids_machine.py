@@ -183,7 +183,7 @@ class Machine(RuleBasedStateMachine):
 
     async def _lose(self, process):
         decider = process.router._intake._decider
-        if decider._proof is not None or decider._ended is not None or len(self.processes) > 1:
+        if decider._proof._answer is not None or decider._ended is not None or len(self.processes) > 1:
             self.alike += process.untold()  # who is next may ask the store before it was told
         process.bus.lose("the test cut it")
 
@@ -204,7 +204,9 @@ class Machine(RuleBasedStateMachine):
             if task is not None:
                 task.cancel()
         await asyncio.wait([task for task in tasks if task is not None])
-        await asyncio.gather(*process.router._intake._decider._flushes)
+        proof = process.router._intake._decider._proof
+        questions = [each for each in (proof._answer, *proof._dropped) if each is not None]
+        await asyncio.gather(*questions)
 
     @rule(which=st.integers(0, MOST))
     def stop(self, which):
