@@ -201,7 +201,8 @@ def needless(ledger: Ledger) -> Iterator[tuple[str, str]]:
                 continue
             if hole.cause == TRIMMED and subscriber in ledger.by_pattern:
                 topics = ledger.accounts[subscriber]
-                missed = [each for each in ledger.publishes.values() if had < each.at < hole.at]
+                publishes = list(ledger.publishes.values())  # the load may go on meanwhile
+                missed = [each for each in publishes if had < each.at < hole.at]
                 if sum(each.topic in topics for each in missed) > MAX_ENTRIES:
                     continue
             since = _words(hole.before)
