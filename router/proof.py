@@ -24,7 +24,7 @@ class Proof:
     def need(self, last: Received, consumption: Consumption) -> None:
         """Find out about all that was acknowledged up to `last`."""
         self._to_ask[consumption] = last
-        if self._answer is None:
+        if self._answer is None or _is_yes(self._answer):  # a yes that nobody has heard yet knows nothing of this one
             self._answer = asyncio.create_task(self._ask(self._to_ask), name="acknowledgements")
 
     def drop(self) -> None:
@@ -47,7 +47,7 @@ class Proof:
         if answer is not self._answer or not answer.done():
             return None
         self._answer = None
-        return not answer.cancelled() and answer.exception() is None and answer.result()
+        return _is_yes(answer)
 
     async def _ask(self, to_ask: dict[Consumption, Received]) -> bool:
         while to_ask:
@@ -55,3 +55,7 @@ class Proof:
             if not await consumption.flush(last):
                 return False
         return True
+
+
+def _is_yes(answer: asyncio.Task[bool]) -> bool:
+    return answer.done() and not answer.cancelled() and answer.exception() is None and answer.result()
