@@ -73,8 +73,8 @@ class Layout:
     """The module that routers are run from."""
     issuer: bool = False
     """Whether tokens are checked with the keys of an issuer, instead of a secret."""
-    ids: bool = False
-    """Whether the events of both back ends have message ids: what one without may suffer here docs/topology.md says."""
+    ids: bool = True
+    """Whether the events of both back ends have message ids: what one without may suffer docs/topology.md says."""
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ async def frozen_consumer(scene: Scene) -> None:
     "F19c",
     "the store is away for several times as long as the broker waits for what routers hold (406)",
     own_broker=True,
-    layout=Layout(legs=frozenset({STORE}), ids=True),
+    layout=Layout(legs=frozenset({STORE})),
     recover_within=60.0,  # what came back twice is done message by message
 )
 async def held_too_long(scene: Scene) -> None:

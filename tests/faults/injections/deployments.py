@@ -8,6 +8,7 @@ from signal import SIGTERM
 from tests.faults.fault import Scene, fault
 from tests.faults.injections.moments import news, some_time
 from tests.faults.publishers import BackEnd
+from tests.faults.rig import Layout
 from tests.faults.verdict import Check
 
 ROUNDS = 3
@@ -17,7 +18,11 @@ BACK_ENDS = 3
 """Those that publish as fast as the broker confirms, beside the load's own."""
 
 
-@fault("F06b", "all routers are replaced one after another, again and again, while back ends publish all they can")
+@fault(
+    "F06b",
+    "all routers are replaced one after another, again and again, while back ends publish all they can",
+    layout=Layout(ids=False),
+)
 async def roll_out(scene: Scene) -> None:
     url = scene.rig.places.vhost.amqp_url
     hurried = [

@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 from tests.faults.fault import Scene, fault
 from tests.faults.injections.brokers import connections_of
 from tests.faults.injections.moments import news
-from tests.faults.rig import Layout
 from tests.faults.verdict import Check
 from tests.support.broker.node import amqp_answers
 
@@ -35,7 +34,6 @@ every message to a quorum queue, long after there is room again.
     "the broker's disk is full to the last byte for some seconds; a broker that is of no use then is started again",
     own_broker=True,
     disk=SIZE,
-    layout=Layout(ids=True),
     recover_within=40.0,
 )
 async def full_disk(scene: Scene) -> None:

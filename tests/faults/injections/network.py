@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import replace
 
 from tests.faults.fault import Scene, fault
 from tests.faults.injections.moments import news, some_time
@@ -65,7 +64,7 @@ async def cut_clients_until(scene: Scene, cuts: int, within: float, most: int = 
 @fault(
     "F10b",
     "connections to the broker are reset after a random number of bytes, again and again",
-    layout=replace(BROKER_LEGS, ids=True),
+    layout=BROKER_LEGS,
     recover_within=30.0,
     buried=True,
 )

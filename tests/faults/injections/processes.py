@@ -15,7 +15,7 @@ from tests.faults.verdict import Check
 from tests.support.eventually import eventually
 
 
-@fault("F01", "a router is killed with its prefetch full, and comes back")
+@fault("F01", "a router is killed with its prefetch full, and comes back", layout=Layout(ids=False))
 async def kill_a_full_router(scene: Scene) -> None:
     # RabbitMQ 3 gives all of the work to one of them, and the other's prefetch would never fill.
     busy = await eventually(lambda: asyncio.to_thread(lambda: [each for each in scene.rig.routers if has_taken(each)]))
@@ -32,7 +32,7 @@ async def kill_a_full_router(scene: Scene) -> None:
 @fault(
     "F02",
     "a router is killed after its deliveries were confirmed and before it could acknowledge what they came from",
-    layout=Layout(legs=frozenset({ROUTER})),
+    layout=Layout(legs=frozenset({ROUTER}), ids=False),
 )
 async def kill_between_confirm_and_ack(scene: Scene) -> None:
     proxy = scene.rig.proxies[ROUTER]
@@ -82,7 +82,11 @@ async def stop_a_gateway(scene: Scene) -> None:
     await scene.rig.ready(gateway)
 
 
-@fault("F06", "a router is told to stop: it finishes what it has begun, and nothing of that is done again")
+@fault(
+    "F06",
+    "a router is told to stop: it finishes what it has begun, and nothing of that is done again",
+    layout=Layout(ids=False),
+)
 async def stop_a_router(scene: Scene) -> None:
     stopped, other = scene.chance.sample(scene.rig.routers, 2)
     await some_time(scene, 0.0, 0.5)
@@ -166,7 +170,7 @@ def _heard_since(scene: Scene, name: str, since: float) -> bool:
 @fault(
     "F17",
     "routers are killed six times with the same events in hand, as they wait for the store",
-    layout=Layout(legs=frozenset({STORE}), ids=True),
+    layout=Layout(legs=frozenset({STORE})),
     recover_within=30.0,
 )
 async def kill_again_and_again(scene: Scene) -> None:
