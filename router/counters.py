@@ -25,6 +25,7 @@ class Counters:
     events: int = 0
     published: int = 0
     repeated: int = 0
+    unkeyed_forgotten: int = 0
     spilled: int = 0
     spill_drained: int = 0
     handed_over: int = 0
@@ -60,6 +61,9 @@ ROUTER: Catalogue = {
     "events": counter("Events of back ends."),
     "published": counter("Messages delivered to the gateways, of clients and back ends."),
     "repeated": counter("Messages that stood in their topic's log before: the first one counts, and goes out again."),
+    "unkeyed_forgotten": counter(
+        "Events without an id that would be logged twice if they came again: a topic had more than 1,024 in one turn."
+    ),
     "spilled": counter("Events that were moved to penstock.spill, to wait there for the store."),
     "spill_drained": counter("Of these, the ones that were taken out again, and are done."),
     "handed_over": counter("Partitions given up while events of them waited, as a router came that ranks higher."),

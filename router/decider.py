@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Sequence
 
 from router import journal
@@ -20,7 +21,7 @@ from shared.bus.port import Intake as Consumption
 from shared.bus.port import Received
 from shared.clock import wall
 from shared.errors import StoreUnsure
-from shared.store.port import Admitted, Turn
+from shared.store.port import MAX_TO_COME, Admitted, Turn
 
 LEAVE_PATIENCE = 0.5
 """Seconds for which the broker's word is waited for where nothing else is to be done."""
@@ -46,7 +47,9 @@ class Decider:
         """Whether the store knows events by this turn until that is acknowledged."""
         self._ended: Turn | None = None
         """The last turn of a tenure that ended, until the store has heard that those before it are acknowledged."""
-        self._proof = Proof()
+        self._proof = Proof(lambda fault: note_faults(counters, [fault]))
+        self._unproven: Counter[str] = Counter()
+        """How many entries without an id this turn gave to each topic."""
 
     def come_anew(self) -> None:
         """Know that of what is in hand some may be done already: what comes again is looked for in its log."""
@@ -98,6 +101,7 @@ class Decider:
     def _begin_turn(self) -> None:
         self._turn = self._tenure.turn()
         self._unsettled = False
+        self._unproven.clear()
         self._proof.drop()
 
     async def decide(self, turn: Sequence[Received]) -> Deeds:
@@ -114,8 +118,15 @@ class Decider:
         if deeds.held and any(map(_may_stand, admissions)):
             self.come_anew()
         else:
-            self._unsettled |= any(command.append and command.append.digest for command in plan.commands)
+            for command in plan.commands:
+                if (append := command.append) is not None and append.digest is not None:
+                    self._note_unkeyed(append.topic)
         return deeds
+
+    def _note_unkeyed(self, topic: str) -> None:
+        self._unsettled = True
+        self._unproven[topic] += 1
+        self._counters.unkeyed_forgotten += self._unproven[topic] > MAX_TO_COME
 
     def conclude(
         self, plan: Plan, admissions: Sequence[Admitted | Exception] = (), logs: Logs = NOTHING_READ

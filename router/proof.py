@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from shared.bus.port import Intake as Consumption
 from shared.bus.port import Received
@@ -13,13 +14,16 @@ all wait, and nothing is forgotten before it has answered."""
 
 
 class Proof:
-    """Asks the broker, once at a time, about all that was acknowledged until then."""
+    """Asks the broker, once at a time, about all that was acknowledged until then.
 
-    def __init__(self) -> None:
+    Where that fails for no reason that the bus foresees, `failed` is called, and the broker may lack some.
+    """
+
+    def __init__(self, failed: Callable[[Exception], None]) -> None:
+        self._failed = failed
         self._answer: asyncio.Task[bool] | None = None
         self._to_ask: dict[Consumption, Received] = {}
         """The last message that was acknowledged since it was asked, of each consumption."""
-        self._dropped: set[asyncio.Task[bool]] = set()
 
     def need(self, last: Received, consumption: Consumption) -> None:
         """Find out about all that was acknowledged up to `last`."""
@@ -29,9 +33,8 @@ class Proof:
 
     def drop(self) -> None:
         """Want to know nothing any more."""
-        if self._answer is not None and not self._answer.done():
-            self._dropped.add(self._answer)  # to cancel a question costs the channel it is asked on
-            self._answer.add_done_callback(self._dropped.discard)
+        if self._answer is not None:
+            self._answer.cancel()
         self._answer = None
         self._to_ask = {}
 
@@ -50,12 +53,16 @@ class Proof:
         return _is_yes(answer)
 
     async def _ask(self, to_ask: dict[Consumption, Received]) -> bool:
-        while to_ask:
-            consumption, last = to_ask.popitem()
-            if not await consumption.flush(last):
-                return False
+        try:
+            while to_ask:
+                consumption, last = to_ask.popitem()
+                if not await consumption.flush(last):
+                    return False
+        except Exception as fault:
+            self._failed(fault)
+            return False
         return True
 
 
 def _is_yes(answer: asyncio.Task[bool]) -> bool:
-    return answer.done() and not answer.cancelled() and answer.exception() is None and answer.result()
+    return answer.done() and not answer.cancelled() and answer.result()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from asyncio import Future, get_running_loop
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import takewhile
@@ -14,8 +16,8 @@ from shared.bus.amqp_link import Link
 from shared.bus.amqp_refusals import Refusal
 from shared.bus.counters import BusCounters
 from shared.bus.port import Handler, Received, Source
-from shared.bus.wire import ack_frame, reject_frame
-from shared.bus.wire_reader import NO_HEADERS, ChannelClosed, ChannelEvent, ConsumerCancelled, Delivered
+from shared.bus.wire import ack_frame, flow_frame, reject_frame
+from shared.bus.wire_reader import NO_HEADERS, ChannelClosed, ChannelEvent, ConsumerCancelled, Delivered, Flowing
 from shared.errors import BusAway, ConfigurationError
 
 MENDING_MEMORY = 30.0
@@ -54,6 +56,8 @@ class AmqpIntake:
         """Delivery tags that are neither acknowledged nor given back, in order."""
         self._early: list[Delivered] | None = []
         """What came before it may be handed out; the prefetch bounds it. None: all is handed out at once."""
+        self._questions: deque[Future[bool]] = deque()
+        """What `flush` waits for, in the order in which the broker answers."""
 
     async def begin(self, link: Link) -> None:
         """Consume over `link` from those queues from which it does not yet; hand out nothing before `release`."""
@@ -98,6 +102,8 @@ class AmqpIntake:
         self._in_hand.clear()
         if self._early is not None:
             self._early.clear()
+        while self._questions:
+            self._answer(arrived=False)
 
     def hear(self, event: ChannelEvent) -> None:
         """Take what the broker sends on our channel."""
@@ -106,6 +112,8 @@ class AmqpIntake:
                 self._early.append(event)
             case Delivered():
                 self._hand(event)
+            case Flowing() if self._questions:
+                self._answer(arrived=True)
             case ChannelClosed(_, code, text):
                 self._counters.channels_lost += 1
                 self.end()
@@ -135,14 +143,16 @@ class AmqpIntake:
 
     async def flush(self, received: Received) -> bool:
         """Wait until the broker has the acknowledgement of `received`, and of all that were acknowledged before."""
-        link, channel = self._link, self._channel
-        if link is None or channel is None or received.generation != self._generation:
+        link = self._link
+        if link is None or received.generation != self._generation:
             return False
+        answer: Future[bool] = get_running_loop().create_future()
+        self._questions.append(answer)
+        link.write(flow_frame(self._number))  # changes nothing, and is answered in its turn
         try:
-            await link.ask(channel.flow(active=True), channel)  # changes nothing, and is answered in its turn
+            return await link.ask(answer)
         except (BusAway, ConfigurationError):
             return False
-        return True
 
     async def cancel(self) -> None:
         """Ask for no more messages; what is in hand can still be acknowledged."""
@@ -207,6 +217,11 @@ class AmqpIntake:
         except Exception:
             self._counters.handler_errors += 1
             log.exception("a handler of %s raised; its message stays unacknowledged", received.queue)
+
+    def _answer(self, *, arrived: bool) -> None:
+        question = self._questions.popleft()
+        if not question.done():  # else nobody waits for it any more
+            question.set_result(arrived)
 
     def _still_ours(self, received: Received) -> Link | None:
         if self.holds(received):

@@ -30,6 +30,7 @@ _CONTENT_HEADER = Struct(">BHIHHQH")
 _PUBLISH = Struct(">HHH")
 _TIMESTAMP = Struct(">Q")
 _ACK = Struct(">BHIHHQBB")
+_FLOW = Struct(">BHIHHBB")
 
 
 def publish_frames(
@@ -70,6 +71,11 @@ def ack_frame(channel: int, tag: int, *, multiple: bool) -> bytes:
 def reject_frame(channel: int, tag: int, *, requeue: bool) -> bytes:
     """Return basic.reject."""
     return _ACK.pack(METHOD, channel, 13, 60, 90, tag, requeue, FRAME_END)
+
+
+def flow_frame(channel: int) -> bytes:
+    """Return channel.flow with `active` set: what a channel does anyway, and has to answer."""
+    return _FLOW.pack(METHOD, channel, 5, 20, 20, True, FRAME_END)
 
 
 @lru_cache(maxsize=4096)

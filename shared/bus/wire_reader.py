@@ -42,7 +42,7 @@ _TIMESTAMP = Struct(">Q")
 _CODE = Struct(">H")
 
 _DELIVER, _RETURN, _ACK, _NACK, _CANCEL = (60 << 16 | method for method in (60, 50, 80, 120, 30))
-_CHANNEL_CLOSE = 20 << 16 | 40
+_FLOW_OK, _CHANNEL_CLOSE = (20 << 16 | method for method in (21, 40))
 _CONNECTION_CLOSE, _BLOCKED, _UNBLOCKED = (10 << 16 | method for method in (50, 60, 61))
 
 
@@ -93,6 +93,12 @@ class Returned(NamedTuple):
     correlation_id: str | None
 
 
+class Flowing(NamedTuple):
+    """channel.flow-ok: the broker has read all that was sent on the channel before channel.flow."""
+
+    channel: int
+
+
 class ConsumerCancelled(NamedTuple):
     """basic.cancel: the broker ended a consumer."""
 
@@ -121,7 +127,7 @@ class Blocked(NamedTuple):
     reason: str | None
 
 
-ChannelEvent: TypeAlias = Delivered | Confirmed | Returned | ConsumerCancelled | ChannelClosed
+ChannelEvent: TypeAlias = Delivered | Confirmed | Returned | Flowing | ConsumerCancelled | ChannelClosed
 Event: TypeAlias = ChannelEvent | ConnectionClosed | Blocked
 
 NO_PROPERTIES = Properties()
@@ -208,6 +214,8 @@ class WireReader:
             events.append(Confirmed(channel, tag, bool(bits & 1), method == _ACK))
         elif method == _RETURN:
             self._contents[channel] = _Content(_RETURN, _short(data, here + 2))
+        elif method == _FLOW_OK:
+            events.append(Flowing(channel))
         elif method == _BLOCKED:
             events.append(Blocked(_short(data, here)))
         elif method == _UNBLOCKED:

@@ -34,6 +34,8 @@ class StoreCounters:
     """Those of them that had not filled up again."""
     attempts_forgotten: int = 0
     """Keys of attempts that had to go before their time."""
+    tenures_forgotten: int = 0
+    """Tenures of routers whose entries without a key would be appended again, should they come again."""
 
     def count(self, kind: str, items: int = 1) -> None:
         """Count a call with so many items."""

@@ -55,7 +55,7 @@ class Logs:
         """Bytes that all logs take now."""
         self.whole_since = float("-inf")
         """Since when `recent` tells of everything: something that was appended before had to go before its time."""
-        self.unkeyed = Unkeyed()
+        self.unkeyed = Unkeyed(self.counters)
         self._max_logs = max_logs
         self._max_bytes = max_bytes
         self._max_keys = max_keys

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from shared.store.counters import StoreCounters
 from shared.store.port import DEDUPE, MAX_TO_COME, Append, Turn
 
 MAX_TENURES = 1_000
@@ -27,9 +28,13 @@ class _Topic:
 
 
 class Unkeyed:
-    """The last turn of every topic that is given entries without a key; a topic's goes with its log."""
+    """The last turn of every topic that is given entries without a key; a topic's goes with its log.
 
-    def __init__(self) -> None:
+    `counters` counts the tenures that had to go.
+    """
+
+    def __init__(self, counters: StoreCounters | None = None) -> None:
+        self._counters = counters or StoreCounters()
         self._topics: dict[str, _Topic] = {}
         self._last: OrderedDict[bytes, tuple[Turn, set[str]]] = OrderedDict()
         """The last turn of every tenure, and the topics it gave something to."""
@@ -62,6 +67,7 @@ class Unkeyed:
         self._last.move_to_end(turn.tenure)
         if len(self._last) > MAX_TENURES:
             self._last.popitem(last=False)
+            self._counters.tenures_forgotten += 1
 
     def find(self, append: Append, turn: Turn, epoch: str, now: float) -> int | None:
         """Return the offset at which the entry stands already; None where it is to be appended, and noted."""

@@ -85,6 +85,8 @@ class ClusterStore:
         self._turn: Turn | None = None
         self._told_of: set[int] = set()
         """The tags that remember entries without a key by this turn."""
+        self._untold: set[int] = set()
+        """Those that remember some by a turn before, and have not heard that it is acknowledged."""
 
     async def admit(self, commands: Sequence[Admit], now: float, turn: Turn | None = None) -> Sequence[Admitted]:
         """Carry out `commands` in their order. Of more than `MAX_BATCH`, that many at a time."""
@@ -197,7 +199,9 @@ class ClusterStore:
         ]
         pack = self._packing.append
         tagged = [*((slot(append.topic), pack(append)) for _, append in appends), *back]
-        answers = await self._tagged(tagged, turn, self._to_tell(turn, [append for _, append in appends]))
+        told = self._to_tell(turn, [append for _, append in appends])
+        answers = await self._tagged(tagged, turn, told)
+        self._untold -= told
         for (number, _), answer in zip(appends, answers, strict=False):
             refused[number] = packing.admitted(answer, ())
         return [refused.get(number) or packing.ADMITTED for number in range(len(commands))]
@@ -212,11 +216,11 @@ class ClusterStore:
         if turn is None:
             return set()
         tags = {slot(append.topic) for append in appends if append.key is None and append.digest is not None}
-        if turn == self._turn:
-            self._told_of |= tags
-            return set()
-        heard, self._turn, self._told_of = self._told_of, turn, tags
-        return heard
+        if turn != self._turn:
+            self._untold |= self._told_of
+            self._turn, self._told_of = turn, set()
+        self._told_of |= tags
+        return self._untold
 
     async def _tagged(
         self, commands: Sequence[tuple[int, Packed]], turn: Turn | None = None, others: Collection[int] = ()

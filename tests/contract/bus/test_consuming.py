@@ -71,6 +71,20 @@ async def test_what_was_acknowledged_and_flushed_does_not_come_again_though_the_
     assert await taker.intake.flush(taker.received[20])
 
 
+async def test_each_question_has_its_own_answer_though_some_are_not_waited_for(bus, queue):
+    await send(bus, "", queue, NUMBERS)
+    taker = await Taker(bus, acks=False).take(queue)
+    [first, *_] = await taker.has(20)
+    assert taker.intake is not None
+    questions = [asyncio.create_task(taker.intake.flush(first)) for _ in range(5)]
+    await asyncio.sleep(0)
+    for question in questions[1:3]:
+        question.cancel()
+    answers = await asyncio.gather(*questions, return_exceptions=True)
+    assert [answers[place] for place in (0, 3, 4)] == [True] * 3
+    assert await taker.intake.flush(first)
+
+
 async def test_acknowledging_twice_does_nothing(bus, queue):
     await send(bus, "", queue, NUMBERS)
     taker = await Taker(bus, acks=False).take(queue, prefetch=1)

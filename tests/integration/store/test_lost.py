@@ -5,10 +5,13 @@ from time import monotonic
 
 import pytest
 from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
-from shared.store.port import DEDUPE, MAX_RECENT, REMEMBERED, Admit, Append, Position, Store
+from shared.errors import StoreAway
+from shared.store.port import DEDUPE, DIGEST_BYTES, MAX_RECENT, REMEMBERED, Admit, Append, Position, Store, Turn
 from shared.store.valkey import open_store
+from shared.store.valkey_cluster import ClusterStore
 from shared.topics import slot
 from tests.integration.store.asking import append, read
 from tests.support.eventually import eventually
@@ -126,6 +129,34 @@ async def test_what_is_in_the_way_fails_alone_and_leaves_the_other_logs_whole(st
         await store.admit(commands, 0)
     assert await append(store, "a", b"3") == Position(first.epoch, 3)
     assert list((await read(store, "a")).entries) == [(1, b"1"), (2, b"2"), (3, b"3")]
+
+
+async def test_a_cluster_hears_again_what_is_acknowledged_where_the_first_time_failed(
+    own_cluster: OwnCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(own_cluster.url, prefix="untold")
+    assert isinstance(store, ClusterStore)
+
+    async def tick(turn: Turn, topic: str, again: bool = False) -> bool:
+        entry = Append(topic, b"tick", 100, 300, digest=b"tick".ljust(DIGEST_BYTES), again=again)
+        [admitted] = await store.admit([Admit((), entry)], monotonic(), turn)
+        return admitted.repeated
+
+    async def fails(*call: object) -> None:
+        raise RedisConnectionError("cut by a test")
+
+    first, second, third = (Turn(b"router-1", number) for number in (1, 2, 3))
+    await tick(first, "a")
+    with monkeypatch.context() as patch:
+        patch.setattr(store._link, "call", fails)
+        with pytest.raises(StoreAway):
+            await tick(second, "b")
+    await store.admit((), monotonic(), second)
+    assert not await tick(Turn(b"router-2", 1), "a", again=True), "it was acknowledged: this is another one"
+    await tick(second, "b")
+    assert await tick(Turn(b"router-3", 1), "b", again=True)
+    await store.admit((), monotonic(), third)
+    await store.close()
 
 
 async def test_a_clusters_nodes_that_forgot_the_scripts_get_them_again(own_cluster: OwnCluster) -> None:

@@ -25,13 +25,20 @@ class Consumption:
         await asyncio.sleep(0)
 
 
+def asking():
+    def failed(fault):
+        raise fault
+
+    return Proof(failed)
+
+
 async def test_nothing_is_known_of_what_was_not_asked():
-    assert await Proof().wait() is None
+    assert await asking().wait() is None
 
 
 async def test_a_yes_is_one_and_a_no_is_one():
     for said in (True, False):
-        proof, consumption = Proof(), Consumption()
+        proof, consumption = asking(), Consumption()
         proof.need("1", consumption)
         await consumption.answer(1, said)
         assert await proof.wait() is said
@@ -39,7 +46,7 @@ async def test_a_yes_is_one_and_a_no_is_one():
 
 
 async def test_who_waits_does_so_for_a_while_and_may_look_again():
-    proof, consumption = Proof(), Consumption()
+    proof, consumption = asking(), Consumption()
     proof.need("1", consumption)
     assert await proof.wait(0.001) is None
     await consumption.answer(1)
@@ -47,7 +54,7 @@ async def test_who_waits_does_so_for_a_while_and_may_look_again():
 
 
 async def test_what_is_acknowledged_while_it_is_asked_is_asked_next_and_only_then_all_is_known():
-    proof, consumption = Proof(), Consumption()
+    proof, consumption = asking(), Consumption()
     proof.need("1", consumption)
     await eventually(lambda: consumption.asked == ["1"])
     proof.need("2", consumption)
@@ -60,7 +67,7 @@ async def test_what_is_acknowledged_while_it_is_asked_is_asked_next_and_only_the
 
 
 async def test_a_yes_that_nobody_has_heard_says_nothing_of_what_is_acknowledged_after_it():
-    proof, consumption = Proof(), Consumption()
+    proof, consumption = asking(), Consumption()
     proof.need("1", consumption)
     await consumption.answer(1)
     proof.need("2", consumption)
@@ -70,7 +77,7 @@ async def test_a_yes_that_nobody_has_heard_says_nothing_of_what_is_acknowledged_
 
 
 async def test_a_no_that_nobody_has_heard_stays_one():
-    proof, consumption = Proof(), Consumption()
+    proof, consumption = asking(), Consumption()
     proof.need("1", consumption)
     await consumption.answer(1, said=False)
     proof.need("2", consumption)
@@ -78,7 +85,7 @@ async def test_a_no_that_nobody_has_heard_stays_one():
 
 
 async def test_each_consumption_is_asked():
-    proof, one, other = Proof(), Consumption(), Consumption()
+    proof, one, other = asking(), Consumption(), Consumption()
     proof.need("1", one)
     await eventually(lambda: one.asked)
     proof.need("2", other)
@@ -89,15 +96,25 @@ async def test_each_consumption_is_asked():
 
 
 async def test_what_is_dropped_is_asked_no_more_and_its_answer_is_none():
-    proof, consumption = Proof(), Consumption()
+    proof, consumption = asking(), Consumption()
     proof.need("1", consumption)
     await eventually(lambda: consumption.asked)
     proof.need("2", consumption)
     proof.drop()
-    await consumption.answer(1, said=False)
+    await eventually(consumption.answers[0].cancelled)
     assert await proof.wait() is None
     proof.need("3", consumption)
     await eventually(lambda: consumption.asked[-1] == "3")
     assert "2" not in consumption.asked
     await consumption.answer(2)
     assert await proof.wait() is True
+
+
+async def test_a_question_that_fails_for_no_known_reason_is_a_no_and_is_told():
+    faults = []
+    proof, consumption = Proof(faults.append), Consumption()
+    proof.need("1", consumption)
+    await eventually(lambda: consumption.answers)
+    consumption.answers[0].set_exception(fault := RuntimeError("a bug"))
+    assert await proof.wait() is False
+    assert faults == [fault]

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from router import decider
 from router.pipeline import Pipeline
 from shared.bus import topology
 from shared.bus.memory_intake import MemoryIntake
@@ -42,6 +43,19 @@ def die_with(router, met, monkeypatch):
         return conclude(self, *given)
 
     monkeypatch.setattr(Pipeline, "conclude", dies)
+
+
+async def test_more_of_a_turn_than_the_store_knows_are_counted(monkeypatch):
+    monkeypatch.setattr(decider, "MAX_TO_COME", 3)
+    async with routed(Shelf()) as (router, edge):
+        emit_at_once(edge, b'"1"', b'"2"', b'"3"')
+        emit_at_once(edge, *[b'"%d"' % number for number in range(5)], topic="b")
+        await eventually(lambda: len(places(edge)) == 8)
+        assert router.counters.unkeyed_forgotten == 2
+        await idle(router, edge)
+        emit_at_once(edge, b'"4"', b'"5"', b'"6"')
+        await eventually(lambda: len(places(edge)) == 11)
+        assert router.counters.unkeyed_forgotten == 2
 
 
 async def test_a_router_that_dies_between_append_and_acknowledgement_makes_no_duplicate(monkeypatch):

@@ -205,8 +205,8 @@ class Machine(RuleBasedStateMachine):
                 task.cancel()
         await asyncio.wait([task for task in tasks if task is not None])
         proof = process.router._intake._decider._proof
-        questions = [each for each in (proof._answer, *proof._dropped) if each is not None]
-        await asyncio.gather(*questions)
+        if proof._answer is not None:
+            await proof._answer
 
     @rule(which=st.integers(0, MOST))
     def stop(self, which):

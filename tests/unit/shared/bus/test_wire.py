@@ -2,10 +2,10 @@
 
 import pytest
 from pamqp import body, frame, header
-from pamqp.commands import Basic
+from pamqp.commands import Basic, Channel
 
 from shared.bus.port import Message
-from shared.bus.wire import ack_frame, check_strings, publish_frames, reject_frame
+from shared.bus.wire import ack_frame, check_strings, flow_frame, publish_frames, reject_frame
 
 
 def frames(stream):
@@ -52,6 +52,12 @@ def test_a_body_is_split_where_a_frame_is_full(size, pieces):
 
 def test_a_broker_without_a_bound_gets_one_frame():
     assert len(frames(publish_frames(1, "", "q", Message(bytes(10**6)), 0))) == 3
+
+
+def test_a_question_that_changes_nothing_is_a_flow_that_goes_on():
+    [(channel, flow)] = frames(flow_frame(5))
+    assert isinstance(flow, Channel.Flow)
+    assert (channel, flow.active) == (5, True)
 
 
 @pytest.mark.parametrize("multiple", [True, False])

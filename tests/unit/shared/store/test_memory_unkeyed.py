@@ -45,6 +45,7 @@ def test_tenures_that_ended_are_forgotten_in_time(monkeypatch):
     for number in range(10):
         given(logs, Turn(b"router-%d" % number, 1), unkeyed())
     assert len(logs.unkeyed._last) == 3
+    assert logs.counters.tenures_forgotten == 7
 
 
 def test_the_end_of_a_turn_that_nobody_knows_any_more_takes_nothing_along(monkeypatch):
