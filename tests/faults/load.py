@@ -89,11 +89,11 @@ class Load:
 
     def publish(self) -> None:
         """Let publishers begin."""
-        rig = self.rig
+        rig, interval = self.rig, INTERVAL * self.rig.layout.pace
         for number in range(2):
             name = f"client-{number}"
             client = SocketPublisher(
-                name, self.ledger, self.urls, bearer(rig, name), self.topics, seed=rig.seed, interval=8 * INTERVAL
+                name, self.ledger, self.urls, bearer(rig, name), self.topics, seed=rig.seed, interval=8 * interval
             )
             self.clients.append(client)
             self.publishing.append(asyncio.create_task(client.run(), name=name))
@@ -101,7 +101,7 @@ class Load:
             url = rig.places.vhost.amqp_url
             name = f"back-end-{number}"
             back_end = BackEnd(
-                name, self.ledger, url, self.topics, seed=rig.seed, interval=INTERVAL, ids=rig.layout.ids or number == 0
+                name, self.ledger, url, self.topics, seed=rig.seed, interval=interval, ids=rig.layout.ids or number == 0
             )
             self.back_ends.append(back_end)
             back_end.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 
 from tests.faults.fault import Scene, fault
 from tests.faults.injections.moments import news, some_time
@@ -15,6 +16,8 @@ from tests.support.fault_proxy import FaultProxy
 CLIENT_LEG = Layout(legs=frozenset({CLIENT}))
 BROKER_LEGS = Layout(legs=frozenset({GATEWAY, ROUTER}))
 GATEWAY_LEG = Layout(legs=frozenset({GATEWAY}))
+SLICED = replace(CLIENT_LEG, pace=10.0)
+"""With a tenth of the load, which comes in segments as many a second as a proxy, and a busy machine, can carry."""
 
 NOTICED_WITHIN = 40.0
 """Seconds in which a broker that is silent is noticed: two heartbeats of ten, and room for a noisy machine."""
@@ -83,7 +86,7 @@ async def cut_broker(scene: Scene) -> None:
     scene.note(f"{sum(leg.cuts for leg in legs)} connections were cut")
 
 
-@fault("F11", "all bytes between clients and gateways come in segments of one to three", layout=CLIENT_LEG)
+@fault("F11", "all bytes between clients and gateways come in segments of one to three", layout=SLICED)
 async def slice_clients(scene: Scene) -> None:
     for leg in client_legs(scene):
         leg.up.piece, leg.down.ragged = 1, 3
