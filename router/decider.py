@@ -118,13 +118,15 @@ class Decider:
         if deeds.held and any(map(_may_stand, admissions)):
             self.come_anew()
         else:
-            for command in plan.commands:
+            for command, admitted in zip(plan.commands, admissions, strict=True):
                 if (append := command.append) is not None and append.digest is not None:
-                    self._note_unkeyed(append.topic)
+                    self._note_unkeyed(append.topic, admitted)
         return deeds
 
-    def _note_unkeyed(self, topic: str) -> None:
+    def _note_unkeyed(self, topic: str, admitted: Admitted | Exception) -> None:
         self._unsettled = True
+        if isinstance(admitted, Exception) or admitted.position is None:
+            return
         self._unproven[topic] += 1
         self._counters.unkeyed_forgotten += self._unproven[topic] > MAX_TO_COME
 

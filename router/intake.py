@@ -377,9 +377,7 @@ class Intake:
         await self._outlet.send(deeds.replies, self._is_stale)
         rejected = {received.tag for received in await self._outlet.bury(deeds.dead, self._is_stale)}
         held = {received.tag for received in deeds.held}
-        # An acknowledgement of all before would take along what is held, or waits though it came earlier.
-        one_by_one = bool(held or self._held or self._spill.lanes or self._waiting.doubtful) or len(turn) == 1
-        acknowledge(turn, consumption, rejected=rejected, held=held, one_by_one=one_by_one)
+        acknowledge(turn, consumption, rejected=rejected, held=held)
 
     async def _answer(self, plan: Callable[[], Plan]) -> None:
         """Answer requests whose messages are acknowledged already."""

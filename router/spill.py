@@ -285,14 +285,16 @@ class Spill:
                 lane.marker, lane.full = None, True
         confirms = [] if lane.full else [self._publish(lane, event) for event in events]
         stay: list[Received] = []
+        moved: list[Received] = []
         for place, event in enumerate(events):
             if place < len(confirms) and await _confirmed(confirms[place]):
                 self._counters.spilled += 1
                 lane.expected += 1
-                consumption.ack(event)
+                moved.append(event)
             else:
                 lane.full = True  # what comes after it must stay behind it
                 stay.append(event)
+        consumption.ack_all(moved)
         return stay
 
     async def _take_out(self, route: str, lane: Lane) -> None:

@@ -17,6 +17,6 @@ STORE: Catalogue = {
     "rates_evicted": counter("Rates in memory that had to go, the longest unused first."),
     "rates_forgiven": counter("Of these, the ones that had not filled up again: somebody got a whole burst anew."),
     "attempts_forgotten": counter("Attempts at messages that came back, forgotten in memory before their time."),
-    "tenures_forgotten": counter("Tenures of routers, forgotten in memory: events without an id may be logged twice."),
+    "tenures_forgotten": counter("Tenures forgotten in memory: an event without an id may be taken for its like."),
 }
 """The last seven are of the store in memory alone."""

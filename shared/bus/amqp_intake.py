@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from asyncio import Future, get_running_loop
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import takewhile
 
@@ -58,13 +58,17 @@ class AmqpIntake:
         """What came before it may be handed out; the prefetch bounds it. None: all is handed out at once."""
         self._questions: deque[Future[bool]] = deque()
         """What `flush` waits for, in the order in which the broker answers."""
+        self._closing = False
+        """Whether the broker was asked to close the channel: it takes anything that comes behind that for an error."""
 
     async def begin(self, link: Link) -> None:
         """Consume over `link` from those queues from which it does not yet; hand out nothing before `release`."""
         if self._channel is None:
             channel = await link.channel()
             self._link, self._channel, self._number, self._early = link, channel, channel.number, []
+            self._closing = False
             link.owners[channel.number] = self
+            link.forget_refusal(channel)
             await link.ask(channel.basic_qos(prefetch_count=self._prefetch), channel)
         for place, source in enumerate(self.sources):
             tag = f"penstock-{place}"
@@ -135,6 +139,20 @@ class AmqpIntake:
         else:
             del self._in_hand[received.tag]
 
+    def ack_all(self, several: Sequence[Received]) -> None:
+        """Take these off their queues, and nothing else: with one frame, as far as they are the first in hand."""
+        tags = {received.tag for received in several if received.generation == self._generation}
+        first = list(takewhile(tags.__contains__, self._in_hand))
+        if first and self._link is not None:
+            self._link.write(ack_frame(self._number, first[-1], multiple=True))
+            for tag in first:
+                del self._in_hand[tag]
+        if len(first) < len(several):
+            at_once = set(first)
+            for received in several:
+                if received.tag not in at_once or received.generation != self._generation:
+                    self.ack(received)
+
     def reject(self, received: Received, *, requeue: bool) -> None:
         """Give the message back to its queue, or to the queue's dead-letter exchange."""
         if (link := self._still_ours(received)) is not None:
@@ -144,7 +162,7 @@ class AmqpIntake:
     async def flush(self, received: Received) -> bool:
         """Wait until the broker has the acknowledgement of `received`, and of all that were acknowledged before."""
         link = self._link
-        if link is None or received.generation != self._generation:
+        if link is None or self._closing or received.generation != self._generation:
             return False
         answer: Future[bool] = get_running_loop().create_future()
         self._questions.append(answer)
@@ -164,6 +182,7 @@ class AmqpIntake:
             for consumer in list(self._queues):
                 await link.ask(channel.basic_cancel(consumer.decode()), channel)
             if not self._in_hand:  # else it stays open for the acknowledgements, until the bus is closed
+                self._closing = True
                 await link.ask(channel.close(), channel)
                 self.end()
 
@@ -172,6 +191,7 @@ class AmqpIntake:
         self._forget(self)
         if (link := self._link) is None or self._channel is None:
             return
+        self._closing = True
         with suppress(BusAway):  # without a connection, all of it is back
             await link.ask(self._channel.close(), self._channel)
         self.end()

@@ -108,6 +108,10 @@ class Link:
         refusal = self._channel_refusals.pop(number, None) or self._refusal
         raise of_order(refusal) if refusal else BusAway("the connection ended before the answer came") from None
 
+    def forget_refusal(self, channel: Channel) -> None:
+        """Blame nothing on what was said as an earlier channel of the same number was closed."""
+        self._channel_refusals.pop(channel.number, None)
+
     def write(self, frames: bytes) -> None:
         """Send whole frames."""
         self._tap.write(frames)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
@@ -83,6 +83,11 @@ class MemoryIntake:
         for tag in tags:
             del self._in_hand[tag]
             self._broker.settle(connection, tag)
+
+    def ack_all(self, several: Sequence[Received]) -> None:
+        """Take these off their queues, and nothing else."""
+        for received in several:
+            self.ack(received)
 
     def reject(self, received: Received, *, requeue: bool) -> None:
         """Give the message back to its queue, or to the queue's dead-letter exchange."""

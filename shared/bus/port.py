@@ -126,6 +126,13 @@ class Intake(Protocol):
     def ack(self, received: Received, *, through: bool = False) -> None:
         """Take the message off its queue; with `through`, all that this intake was given before it, too."""
 
+    def ack_all(self, several: Sequence[Received]) -> None:
+        """Take these off their queues, and nothing else.
+
+        RabbitMQ's channels keep acknowledgements back, and lose them where they end, when more than 32 of a quorum
+        queue are on their way. So what comes before all else that is in hand is acknowledged at once.
+        """
+
     def reject(self, received: Received, *, requeue: bool) -> None:
         """Give the message back to its queue, or to the queue's dead-letter exchange."""
 

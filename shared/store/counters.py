@@ -35,7 +35,8 @@ class StoreCounters:
     attempts_forgotten: int = 0
     """Keys of attempts that had to go before their time."""
     tenures_forgotten: int = 0
-    """Tenures of routers whose entries without a key would be appended again, should they come again."""
+    """Tenures of routers that had to go: their last entries without a key stand for what comes again until they are
+    old, though they may be acknowledged."""
 
     def count(self, kind: str, items: int = 1) -> None:
         """Count a call with so many items."""
