@@ -26,6 +26,9 @@ COUNTED_WITHIN = 6.0
 LINGER = "PENSTOCK_GATEWAY__SLOT_LINGER"
 """A fault whose layout sets it below `LEFT_WITHIN` is asked for every slot's binding, too."""
 
+PARTITIONS_QUEUES = ("penstock.route.", "penstock.spill.")
+"""Where messages wait for a router."""
+
 OWN_BINDINGS = 3
 """Of each gateway, beside those of its slots."""
 
@@ -110,7 +113,13 @@ async def nothing_is_left(rig: Rig, traces: Traces, topics: int, found: Findings
                 assert count <= allowed, f"{program} has {count} descriptors, and {allowed} are allowed"
         return True
 
-    for clean in (broker_is_clean, connections_are_usual, processes_are_clean):
+    async def nothing_waits() -> bool:
+        rows = await asyncio.to_thread(vhost.queues)
+        waiting = {row["name"]: row["messages"] for row in rows if row["name"].startswith(PARTITIONS_QUEUES)}
+        assert not any(waiting.values()), f"messages are left: {({name: n for name, n in waiting.items() if n})}"
+        return True
+
+    for clean in (broker_is_clean, connections_are_usual, processes_are_clean, nothing_waits):
         try:
             await eventually(clean, LEFT_WITHIN)  # type: ignore[arg-type]
         except AssertionError as left:
