@@ -299,7 +299,7 @@ class Spill:
 
     async def _take_out(self, route: str, lane: Lane) -> None:
         depth = await self._bus.depth(lane.queue)
-        lane.expected, lane.settled = 0 if depth is None else depth.messages, 0
+        lane.expected, lane.settled = 0 if depth is None else max(lane.expected, depth.messages), 0
         if depth is None:
             return
         with contextlib.suppress(ConfigurationError):  # it was deleted meanwhile, and nothing waits there
@@ -311,13 +311,15 @@ class Spill:
 
     async def _is_drained(self, lane: Lane) -> bool:
         depth = await self._bus.depth(lane.queue)
-        # Another one that consumes from it has some of it in hand: a router that does not know yet that it lost it.
-        if lane.line or (depth is not None and (depth.messages or depth.consumers > 1)):
+        # Another one that consumes from it has some of it in hand: a router that does not know yet that it lost it. And
+        # where we consume, and are told that nobody does, the broker was too busy to look.
+        consumers = range(int(lane.consumption is not None), 2)
+        if lane.line or (depth is not None and (depth.messages or depth.consumers not in consumers)):
             lane.empty_since = None
             return False
         if lane.empty_since is None:
             lane.empty_since = monotonic()
-        return lane.settled >= lane.expected or monotonic() - lane.empty_since >= SETTLED_AFTER
+        return 0 < lane.expected <= lane.settled or monotonic() - lane.empty_since >= SETTLED_AFTER
 
     def _publish(self, lane: Lane, event: Received) -> asyncio.Future[None] | None:
         headers: dict[str, HeaderValue] = {TOPIC: event.routing_key, MARKER: lane.mark, AGAIN: event.redelivered}

@@ -21,6 +21,15 @@ from shared.bus.topology import Binding, Exchange, Queue, QueueKind, Topology
 from shared.bus.wire_reader import ChannelClosed, ChannelEvent
 from shared.errors import TopologyMismatch
 
+DOUBTED_AFTER = 0.2
+"""Seconds. A queue of which the broker says after so long that nothing is there is asked for again: it says so, too, of
+a quorum queue whose leader does not answer it within 250 ms."""
+
+DOUBTS = 20
+"""Times that it is asked; then it is believed."""
+
+NOTHING = Depth(0, 0)
+
 
 class Session:
     """Both connections; the first that is lost ends it.
@@ -84,12 +93,17 @@ class Session:
 
     async def depth(self, queue: str) -> Depth | None:
         """Ask how full a queue is; None where there is none."""
-        channel = await self._order_channel()
-        try:
-            answer = await self.consuming.ask(channel.queue_declare(queue, passive=True), channel)
-        except TopologyMismatch:
-            return None
-        return Depth(answer.message_count or 0, answer.consumer_count or 0)
+        loop = asyncio.get_running_loop()
+        for _ in range(DOUBTS):
+            channel, asked = await self._order_channel(), loop.time()
+            try:
+                answer = await self.consuming.ask(channel.queue_declare(queue, passive=True), channel)
+            except TopologyMismatch:
+                return None
+            depth = Depth(answer.message_count or 0, answer.consumer_count or 0)
+            if depth != NOTHING or loop.time() - asked < DOUBTED_AFTER:
+                break
+        return depth
 
     def _hear_blocked(self, reason: str | None) -> None:
         self.alarm = reason

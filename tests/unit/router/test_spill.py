@@ -6,7 +6,7 @@ import pytest
 
 from router import spill as room
 from shared.bus import topology
-from shared.bus.port import Message
+from shared.bus.port import Depth, Message
 from shared.envelopes import ProbeRequest
 from shared.topics import PARTITIONS, rank
 from tests.support.eventually import eventually
@@ -59,6 +59,27 @@ async def test_a_partition_goes_on_however_many_of_its_events_wait_and_they_come
         await idle(router, edge)
         assert (router.counters.spilling, router.counters.in_hand, router.counters.spilled) == (0, 0, 100)
         assert (await edge.bus.depth(topology.DEAD)).messages == 0
+
+
+async def test_a_lane_is_not_given_up_where_a_busy_broker_says_that_nothing_is_there(monkeypatch):
+    """RabbitMQ says 0 messages and 0 consumers of a queue whose leader does not answer it within 250 ms."""
+    store = Shelf()
+    async with routed(store, prefetch=PREFETCH) as (router, edge):
+        await outage(store, router, edge)
+        truth, lies = router_bus(router).depth, True
+
+        async def busy(queue):
+            return Depth(0, 0) if lies and "spill" in queue else await truth(queue)
+
+        monkeypatch.setattr(router_bus(router), "depth", busy)
+        store.away = False
+        await eventually(lambda: in_order(edge, 30))
+        assert router.counters.spilling == 1, "who is told of no consumer, and is one, knows nothing"
+        lies = False
+        await emit(edge, "a", *range(30, 40))
+        await eventually(lambda: in_order(edge, 40))
+        await idle(router, edge)
+        assert (router.counters.spilling, await spilled(edge)) == (0, 0)
 
 
 async def test_what_is_published_while_the_lane_is_drained_comes_behind_it():
