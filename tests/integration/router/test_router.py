@@ -172,7 +172,7 @@ async def test_a_router_that_dies_between_delivery_and_acknowledgement_has_its_m
     vhost, edge, start, monkeypatch
 ):
     router, _ = await start("first")
-    monkeypatch.setattr(router._intake._consumption, "ack", lambda *_, **__: None)
+    monkeypatch.setattr(router._intake._consumption, "ack_all", lambda *_, **__: None)
     await edge.ask(publish("orders.1", b"1"), grants=ADA)
     await eventually(lambda: edge.payloads == [b"1"] and not router.counters.in_hand)
     successor, _ = await start("second")
