@@ -1,4 +1,4 @@
-"""A store that is killed, emptied or frozen."""
+"""A store that is killed, emptied or frozen, with a broker that is slow besides."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from tests.faults.verdict import Check
 from tests.support.eventually import eventually
 from tests.support.penstock import token
 from tests.support.store.server import asking
+
+STANDS, RUNS = (0.3, 0.5), (0.1, 0.4)
+"""Seconds, at least and at most. The broker waits 0.25 s for the leader of a queue to say how much is in it."""
 
 UNLOGGED = [f"fleeting.{number}" for number in range(32)]
 """Topics without history, of every partition some."""
@@ -80,6 +83,42 @@ async def long_outage(scene: Scene) -> None:
     await eventually(lambda: _is_drained(scene), 20.0)
     await scene.rig.ready(router)
     scene.note(f"{waiting} events waited beside their partitions")
+
+
+@fault(
+    "S6",
+    "the broker stands still for a moment, again and again, while what waited beside partitions is drained, twice",
+    own_broker=True,
+    own_store=True,
+    recover_within=40.0,
+)
+async def stuttering_broker(scene: Scene) -> None:
+    store = scene.rig.places.own_store
+    assert store is not None
+    most = 0
+    for _ in range(2):
+        await asyncio.to_thread(store.freeze)
+        most = max(most, await beside(scene, 4 * PREFETCH))
+        enough = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_stutter(scene, enough))
+            await some_time(scene, 0.0, 1.0)
+            await asyncio.to_thread(store.thaw)
+            await news(scene, 60.0)
+            await eventually(lambda: _is_drained(scene), 60.0)
+            enough.set()
+    scene.heal()
+    scene.note(f"{most} events waited beside their partitions")
+
+
+async def _stutter(scene: Scene, enough: asyncio.Event) -> None:
+    """Stop the broker's clock and let it run on, in turn."""
+    broker = scene.rig.places.own_broker
+    while not enough.is_set():
+        await some_time(scene, *RUNS)
+        await asyncio.to_thread(broker.freeze)
+        await some_time(scene, *STANDS)
+        await asyncio.to_thread(broker.thaw)
 
 
 async def beside(scene: Scene, count: int, within: float = 60.0) -> int:
