@@ -56,10 +56,10 @@ class OwnContainer:
         self._raw().wait(timeout=within)
 
     def freeze(self) -> None:
-        self._raw().pause()
+        self._signal_all("STOP")  # Docker's pause fails now and then where a container has very much to do
 
     def thaw(self) -> None:
-        self._raw().unpause()
+        self._signal_all("CONT")
 
     def dispose(self) -> None:
         if self._raw() is not None:
@@ -80,6 +80,11 @@ class OwnContainer:
 
     def last_words(self) -> str:
         return str(self._raw().logs(tail=30).decode(errors="replace"))
+
+    def _signal_all(self, name: str) -> None:
+        """Send a signal to all that runs inside, but for the first process, which waits for the others."""
+        code, output = self._raw().exec_run(["sh", "-c", f"kill -{name} -1"])
+        assert code == 0, output
 
     def _raw(self) -> Any:
         """The Docker client's own container; None before the first start."""
