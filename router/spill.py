@@ -39,8 +39,13 @@ LOOK_AGAIN = 1.0
 """Seconds within which that is not waited for again: what marks a lane is the first that comes back to a partition."""
 
 OUTRANKED_AFTER = 1.0
-"""Seconds without a message of a partition in which some wait, until it counts as somebody else's: the broker gives
-none to us any more, and none to who outranks us before our hands are empty."""
+"""Seconds without a message of a partition in which some wait, and for which there is room, until it is looked at once
+more, and as many until it counts as somebody else's: the broker gives none to us any more, and none to who outranks us
+before our hands are empty."""
+
+PROMPT = 0.2
+"""Seconds within which the broker answers then. Where it takes longer it is busy, and what waits may be on its way to
+us: who gave the partition away would have others done before that."""
 
 SETTLED_AFTER = 2.0
 """Seconds for which a lane is empty until it counts as drained, where some of it went another way: to the dead letters,
@@ -52,7 +57,7 @@ class Lane:
 
     __slots__ = (
         "consumption", "empty_since", "expected", "full", "generation", "kept", "line", "mark", "marker", "proven",
-        "queue", "settled",
+        "queue", "settled", "silent_since",
     )  # fmt: skip
 
     def __init__(self, route: str) -> None:
@@ -71,6 +76,8 @@ class Lane:
         """How many are to be taken out, and were `settled`, since that began."""
         self.settled = 0
         self.empty_since: float | None = None
+        self.silent_since: float | None = None
+        """Since when the broker has given us nothing of the partition, though some wait there; seconds, monotonic."""
 
 
 class Spill:
@@ -248,20 +255,36 @@ class Spill:
         return None
 
     async def _hand_over(self, route: str, held: Line, consumption: Intake) -> None:
+        began, asked = self._losses, monotonic()
         depth = await self._bus.depth(route)
-        if depth is None or not depth.messages or monotonic() - self.came.get(route, 0.0) < OUTRANKED_AFTER:
+        now = monotonic()
+        waits = depth is not None and depth.messages > 0 and now - asked <= PROMPT
+        if not waits or now - self.came.get(route, 0.0) < OUTRANKED_AFTER:
+            if (lane := self.lanes.get(route)) is not None:
+                lane.silent_since = None
             return
         await self.put_held(held, [route], consumption)
         self.count(held)
         lane = self.lanes.get(route)
         if lane is None or lane.marker is None or lane.kept:
             return
+        if lane.silent_since is None:  # there was no room, perhaps, until now
+            lane.silent_since = monotonic()
+            return
         del self.lanes[route]
-        self._counters.spilling = len(self.lanes)
-        self._counters.in_hand -= len(lane.line)
         if lane.consumption is not None:
+            self._counters.in_hand -= len(lane.line)
+            lane.line.clear()
             self._ended.append(lane.consumption)
+            lane.consumption = None
             await self.clear()
+        if began != self._losses:
+            return
+        if self.came.get(route, 0.0) >= lane.silent_since:
+            lane.silent_since = None
+            self.lanes[route] = lane
+            return
+        self._counters.spilling = len(self.lanes)
         self._counters.handed_over += 1
         consumption.reject(lane.marker, requeue=True)
         await consumption.renew(route)  # only that has RabbitMQ look for who is next: an active one that rejects stays
@@ -322,7 +345,9 @@ class Spill:
         return 0 < lane.expected <= lane.settled or monotonic() - lane.empty_since >= SETTLED_AFTER
 
     def _publish(self, lane: Lane, event: Received) -> asyncio.Future[None] | None:
-        headers: dict[str, HeaderValue] = {TOPIC: event.routing_key, MARKER: lane.mark, AGAIN: event.redelivered}
+        headers: dict[str, HeaderValue] = {TOPIC: event.routing_key, AGAIN: event.redelivered}
+        if lane.proven or event is lane.marker:  # else it would prove what nobody has seen there
+            headers[MARKER] = lane.mark
         if "traceparent" in event.headers:
             headers["traceparent"] = event.headers["traceparent"]
         message = Message(event.body, event.content_type, event.message_id, event.timestamp, headers)

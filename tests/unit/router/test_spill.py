@@ -164,6 +164,48 @@ async def test_what_came_back_and_marks_nothing_is_logged_after_what_lies_beside
         await idle(router, edge)
 
 
+async def test_what_came_back_and_marks_nothing_is_logged_though_newer_events_were_put_beside_after_it():
+    store = Shelf()
+    async with routed(store, prefetch=PREFETCH) as (router, edge):
+        store.away = True
+        await emit(edge, "a", 0)
+        await eventually(lambda: router.counters.held == 1)
+        [received] = router._intake._held._messages
+        await edge.bus.declare(topology.spill(received.queue))
+        await edge.bus.publish("", topology.spill_queue(received.queue), Message(b"1", headers={room.TOPIC: "a"}))
+        router_bus(router).lose("the test cut it")
+        await eventually(lambda: router.counters.redelivered == 1)
+        await emit(edge, "a", 2, 3)
+        await eventually(lambda: router.counters.spilled == 2)
+        store.away = False
+        await eventually(lambda: numbers(edge, "a") == [(1, 1), (2, 2), (3, 3), (4, 0)])
+        await idle(router, edge)
+
+
+@pytest.mark.parametrize("how", ["it answers late", "it gives what waited soon after"])
+async def test_a_partition_is_not_given_away_where_the_broker_is_only_slow(monkeypatch, how):
+    monkeypatch.setattr(room, "OUTRANKED_AFTER", 0.02)
+    if how == "it answers late":
+        monkeypatch.setattr(room, "PROMPT", 0.0)
+    store, looks = Shelf(), []
+    async with routed(store, prefetch=PREFETCH) as (router, edge):
+        await outage(store, router, edge, 30, message_id="m%d")
+        [route], depth = router._intake._spill.lanes, router._bus.depth
+
+        async def depth_of(queue):
+            if queue != route:
+                return await depth(queue)
+            looks.append(queue)
+            return Depth(int(how == "it answers late" or len(looks) % 2), 1)
+
+        monkeypatch.setattr(router._bus, "depth", depth_of)
+        await eventually(lambda: len(looks) > 8)
+        assert router.counters.handed_over == 0
+        store.away = False
+        await eventually(lambda: in_order(edge, 30))
+        await idle(router, edge)
+
+
 async def test_a_router_that_takes_over_while_the_store_is_away_puts_more_behind_what_waits():
     store = Shelf()
     async with routed(store, prefetch=PREFETCH) as (router, edge):
