@@ -20,7 +20,7 @@ from router.inquiries import Inquiries, Logs
 from router.plan import Asker, Attending, Deeds, Inquiry, Parked, Plan, Publication, Recent
 from router.presence import conclude as conclude_presence
 from router.reading import read_batch
-from router.refusals import DeadReason, Refusal, Unprocessable, failed_on, internal, store_away, too_fast
+from router.refusals import DeadReason, Refusal, Unprocessable, failed_on, internal, store_away, store_unsure, too_fast
 from router.requests import Requests
 from router.routing import Deliveries, replies_to
 from shared.bus.port import Received
@@ -75,14 +75,15 @@ class Pipeline:
         """Decide the rest, now that the store has said of each publication whether it admits it, or failed on it.
 
         `logs` is what was read; what could not be is not in it. A publication whose admission is `StoreAway` is refused
-        to a client, and held where it is an event: nobody could tell its publisher.
+        to a client, and held where it is an event: nobody could tell its publisher. A client is told whether it may be
+        in its log all the same.
         """
         entries: list[Entry] = []
         unread = _unread(plan, admissions, logs)
         for publication, admitted in zip(plan.publications, admissions, strict=True):
             if publication.origin is not None and publication.entry.topic in unread:
                 publication.origin.redelivered = True
-                self._hold(plan, publication)
+                self._hold(plan, publication, unsure=True)
                 continue
             try:
                 self._conclude_one(plan, entries, publication, admitted, logs)
@@ -159,7 +160,7 @@ class Pipeline:
                 raise admitted
             if isinstance(admitted, StoreUnsure) and publication.origin is not None:
                 publication.origin.redelivered = True  # it may stand in its log when it is held no longer
-            self._hold(plan, publication)
+            self._hold(plan, publication, unsure=isinstance(admitted, StoreUnsure))
             return
         asker, entry, position = publication.asker, publication.entry, admitted.position
         if admitted.retry_after:
@@ -170,7 +171,7 @@ class Pipeline:
             entries.append(entry)
         elif admitted.repeated:
             if not self._repeat(plan, entries, entry.topic, position, logs):
-                self._hold(plan, publication)
+                self._hold(plan, publication, unsure=True)
                 return
         else:
             entry.epoch, entry.offset = position
@@ -195,9 +196,9 @@ class Pipeline:
             entries.append(first)
         return True
 
-    def _hold(self, plan: Plan, publication: Publication) -> None:
+    def _hold(self, plan: Plan, publication: Publication, *, unsure: bool) -> None:
         if publication.asker is not None:
-            plan.refuse(publication.asker, publication, store_away())
+            plan.refuse(publication.asker, publication, store_unsure() if unsure else store_away())
         elif publication.origin is not None:
             plan.held.append(publication.origin)
 

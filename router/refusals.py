@@ -117,6 +117,12 @@ def store_away() -> Refusal:
     )
 
 
+def store_unsure() -> Refusal:
+    """Return the refusal of a publish that may stand in its log: the store was lost while it was asked."""
+    reason = "the store of this topic's messages was lost while it was asked: whether it was published is not known"
+    return Refusal(ErrorCode.TIMEOUT, reason, retry_after=STORE_RETRY_AFTER)
+
+
 def too_many_heads() -> Refusal:
     """Return the refusal of a subscription to a pattern when others have asked for as much as can be told at once."""
     return Refusal(

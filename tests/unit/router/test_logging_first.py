@@ -148,5 +148,5 @@ def test_what_stood_in_its_log_before_and_cannot_be_read_now_is_tried_again():
     repeated = Admitted(0.0, None, Position("e1", 1), repeated=True)
     deeds = pipeline.conclude(plan, [repeated, repeated], {})
     assert deeds.held == [came]
-    assert [reply.code for reply in replies(deeds) if isinstance(reply, Refused)] == ["unavailable"]
+    assert [reply.code for reply in replies(deeds) if isinstance(reply, Refused)] == ["timeout"]
     assert entries(deeds) == []
