@@ -98,7 +98,7 @@ class Gateway:
             Origins(settings.allowed_origins, development=settings.environment == "development"),
             TrustedProxies(settings.trusted_proxies),
             self.counters,
-            _session_limits(settings),
+            session_limits(settings),
             ConnectionLimits(min(limits.max_early_frame_bytes, limits.max_frame_bytes), limits.outbox_bytes),
         )
         self._degradation = Degradation(lambda: self._reception.connections, self._fanout, self.counters)
@@ -199,12 +199,15 @@ class Gateway:
         self._reception.tick(numbers)
 
 
-def _session_limits(settings: GatewaySettings) -> SessionLimits:
+def session_limits(settings: GatewaySettings) -> SessionLimits:
     limits = settings.gateway
     return SessionLimits(
-        # What the bytes of the largest message cost does not count as frames.
+        # What the bytes of the largest message cost does not count as frames, nor what a subscription's past may need.
         flood=FloodLimits(
-            limits.frame_rate, limits.frame_burst + limits.max_frame_bytes // FRAME_BYTES, limits.flood_tolerance
+            limits.frame_rate,
+            limits.frame_burst + limits.max_frame_bytes // FRAME_BYTES,
+            limits.flood_tolerance,
+            free=limits.max_subscriptions * limits.max_frame_bytes // FRAME_BYTES,
         ),
         max_subscriptions=limits.max_subscriptions,
         max_pending=limits.max_pending_requests,

@@ -1,7 +1,8 @@
 """The guard against clients that write too much: a token bucket, and a patience that ends ◆
 
 A frame costs one token, and a large message one more for each `FRAME_BYTES` of it, so that what it costs to read is
-paid for before it is read.
+paid for before it is read. Who was let in has some bytes free once: what a client says when it comes back, of where it
+left off, must never count against it.
 """
 
 from __future__ import annotations
@@ -14,29 +15,42 @@ FRAME_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class FloodLimits:
-    """`rate` tokens a second, `burst` at once; after `tolerance` refusals without a pause the client is flooding."""
+    """`rate` tokens a second, `burst` at once; after `tolerance` refusals without a pause the client is flooding.
+
+    `free` tokens' worth of large messages of a connection cost nothing, once it was let in.
+    """
 
     rate: float
     burst: int
     tolerance: int
+    free: int = 0
 
 
 class FloodGuard:
     """One client's bucket. Times are seconds, monotonic.
 
-    `withheld` tokens of the burst are not there yet: they come with `give`.
+    `withheld` tokens of the burst are not there yet: they come with `let_in`.
     """
 
-    __slots__ = ("_at", "_level", "refusals")
+    __slots__ = ("_at", "_free", "_level", "refusals")
 
     def __init__(self, limits: FloodLimits, now: float, withheld: int = 0) -> None:
         self._level = float(limits.burst - withheld)
         self._at = now
+        self._free = 0.0
         self.refusals = 0.0
 
-    def give(self, tokens: int) -> None:
-        """Put tokens into the bucket."""
-        self._level += tokens
+    def let_in(self, limits: FloodLimits, withheld: int) -> None:
+        """Give what a client has to be let in for."""
+        self._level += withheld
+        self._free = float(limits.free)
+
+    def weigh(self, limits: FloodLimits, now: float, cost: float, blame: float) -> float:
+        """Take `cost` tokens for the bytes of a large message: of what is free, or else as `take` does."""
+        if cost <= self._free:
+            self._free -= cost
+            return 0.0
+        return self.take(limits, now, cost, blame)
 
     def take(self, limits: FloodLimits, now: float, cost: float = 1.0, blame: float = 1.0) -> float:
         """Take `cost` tokens out of the bucket, of which one must be there; return 0, or the seconds until it is.

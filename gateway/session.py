@@ -191,7 +191,7 @@ class Session:
         self._heard = now
         cost = size / FRAME_BYTES
         # Whom nobody knows has no reason to send much; whoever is known may have pressed on a little.
-        wait = self._flood.take(self._limits.flood, now, cost, cost if self.grant is None else 1.0)
+        wait = self._flood.weigh(self._limits.flood, now, cost, cost if self.grant is None else 1.0)
         return self._refuse_flood(None, wait) if wait else []
 
     def refuse(self, reason: str, request: int | None, now: float) -> list[Effect]:
@@ -351,7 +351,7 @@ class Session:
 
     def _granted(self, reply: envelopes.Granted, request: int, now: float) -> list[Effect]:
         self.state = after(self.state, Event.GRANTED)
-        self._flood.give(self._limits.withheld)
+        self._flood.let_in(self._limits.flood, self._limits.withheld)
         self.user, self.grant, self.jti = reply.user, reply.grant, reply.jti
         self.expires = now + reply.expires_in
         self._set_deadline()

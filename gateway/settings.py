@@ -140,8 +140,8 @@ class Limits(BaseModel):
         default=100.0,
         gt=0,
         le=100_000,
-        description="Frames a second of one client, each 4 KiB of a larger message counted as one; further ones are "
-        "refused with rate_limited.",
+        description="Frames a second of one client, each 4 KiB of a larger message counted as one (but for "
+        "max_subscriptions times max_frame_bytes, once a connection); further ones are refused with rate_limited.",
     )
     frame_burst: int = Field(
         default=256, ge=1, le=100_000, description="Frames at once of one client, before frame_rate counts."

@@ -66,7 +66,7 @@ def test_a_refusal_can_count_as_several() -> None:
 def test_what_is_withheld_comes_when_it_is_given() -> None:
     guard = FloodGuard(LIMITS, 0.0, withheld=3)
     assert [bool(wait) for wait in take(guard, 2, 0.0)] == [False, True]
-    guard.give(3)
+    guard.let_in(LIMITS, 3)
     assert [bool(wait) for wait in take(guard, 4, 0.0)] == [False, False, False, True]
 
 

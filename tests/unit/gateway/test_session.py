@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from msgspec import Raw, to_builtins
 
+from gateway.app import session_limits
 from gateway.catchup import Place
 from gateway.effects import (
     Ask,
@@ -23,7 +24,7 @@ from gateway.effects import (
 )
 from gateway.flood import FRAME_BYTES, FloodLimits
 from gateway.session import Session, SessionLimits
-from gateway.settings import Limits
+from gateway.settings import GatewaySettings, Limits
 from gateway.states import State
 from shared import envelopes, frames
 from shared.codes import CloseCode
@@ -613,6 +614,17 @@ class TestFlooding:
         asked(session.receive(frames.Connect(0, "t" * 8192), START))
         for number in range(1, limits.max_subscriptions + 1):
             assert session.receive(frames.Subscribe(number, f"t.{number}"), START) == []
+
+    def test_who_comes_back_may_say_of_every_subscription_where_a_thousand_topics_stood(self) -> None:
+        """Resuming never counts against a rate limit, however many bytes it takes to say where one left off."""
+        limits = session_limits(GatewaySettings(broker_url="amqp://localhost"))
+        session = active(limits)
+        sizes = [Limits().max_frame_bytes] * limits.max_subscriptions
+        assert [session.weigh(size, START) for size in sizes] == [[]] * len(sizes)
+        for number in range(1, limits.max_subscriptions + 1):
+            assert asked(session.receive(frames.Subscribe(number, f"t.{number}.#"), START))
+        more = [session.weigh(size, START) for size in sizes]
+        assert more[-1], "what comes beside it counts as ever"
 
     def test_a_client_may_take_up_all_its_subscriptions_at_once_when_it_comes_back(self) -> None:
         """Resuming never counts against a rate limit: what a gateway allows by default leaves room for it."""
