@@ -1,12 +1,15 @@
 """The master is whichever server the Sentinels name."""
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 
 import pytest
 from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from shared.errors import ConfigurationError, StoreAway
+from shared.store.port import Position, Store
 from shared.store.valkey import open_store
 from tests.integration.store.asking import answers, append, read
 from tests.support.eventually import eventually, wait_until
@@ -52,6 +55,24 @@ async def test_after_a_failover_the_new_master_is_found_and_begins_new_epochs(tr
         return True
 
     await eventually(failed_over, within=30)
+    await goes_on_with_a_new_epoch(store, replica, before)
+    await store.close()
+
+
+async def test_after_the_masters_death_the_replica_that_was_chosen_is_found_and_begins_new_epochs(trio: Node) -> None:
+    master, replica, sentinel = trio.addresses
+    ask(sentinel, "SENTINEL SET", "orders", "down-after-milliseconds", 500)
+    store = open_store(f"redis+sentinel://{sentinel[0]}:{sentinel[1]}/orders/0")
+    before = await append(store, "a")
+    with contextlib.suppress(RedisConnectionError):  # the dead do not answer
+        ask(master, "SHUTDOWN", "NOSAVE")
+    with pytest.raises(StoreAway):
+        await append(store, "a")
+    await goes_on_with_a_new_epoch(store, replica, before)
+    await store.close()
+
+
+async def goes_on_with_a_new_epoch(store: Store, replica: tuple[str, int], before: Position) -> None:
     await eventually(lambda: b"role:master" in ask(replica, "INFO", "replication"), within=30)
 
     async def at_the_new_one() -> bool:
@@ -63,7 +84,6 @@ async def test_after_a_failover_the_new_master_is_found_and_begins_new_epochs(tr
     await eventually(at_the_new_one, within=30)
     await eventually(lambda: answers(store))
     assert (await append(store, "a")).offset == 1
-    await store.close()
 
 
 async def test_a_service_that_no_sentinel_knows_and_no_sentinel_at_all_are_away(trio: Node) -> None:
