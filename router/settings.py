@@ -109,8 +109,8 @@ class TopicRule(BaseModel):
     slow: Literal["disconnect", "drop", "latest"] = Field(
         default="disconnect",
         description="What happens to a client that reads too slowly: disconnect closes it with 4002; drop leaves out "
-        "the oldest messages that wait for it, latest all but the newest of a topic. What is left out is counted, and "
-        "shows as a jump of offset.",
+        "the oldest messages that wait for it, latest all but the newest of a topic. What is left out is counted; "
+        "with drop, on a topic with history, the client is told by a gap.",
     )
     presence: bool = Field(default=False, description="Whether clients may see who else is subscribed.")
     presence_listed: int = Field(
