@@ -200,6 +200,7 @@ class Gateway:
 
 
 def session_limits(settings: GatewaySettings) -> SessionLimits:
+    """Return what a gateway holds its sessions to."""
     limits = settings.gateway
     return SessionLimits(
         # What the bytes of the largest message cost does not count as frames, nor what a subscription's past may need.
