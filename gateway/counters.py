@@ -48,6 +48,8 @@ class Counters:
     """Messages times receivers."""
     ranges_asked: int = 0
     """Times the past of a topic was asked for, for those who came back."""
+    places_forgotten: int = 0
+    """Topics heard through patterns alone for whose place there was no room any more."""
     discoveries_asked: int = 0
     """Times it was asked where a topic begins that patterns alone hear."""
     deliveries_dropped: int = 0

@@ -93,6 +93,15 @@ class Fanout:
         """Say whether anyone here hears `topic`, or is about to."""
         return bool(self.live.of(topic)) or (len(self.joining) > 0 and bool(self.joining.of(topic)))
 
+    def is_named(self, topic: str) -> bool:
+        """Say whether anyone here subscribes to `topic` by its name, or is about to."""
+        return self.live.is_named(topic) or self.joining.is_named(topic)
+
+    @property
+    def named(self) -> int:
+        """Return how many topics are subscribed to by name; those that somebody more is about to may count twice."""
+        return self.live.named + self.joining.named
+
     def announce(self, missed: Missed) -> None:
         """Tell everyone who hears a topic that messages of it were missed."""
         receivers = self.live.of(missed.topic)

@@ -18,7 +18,7 @@ from gateway.counters import Counters
 from gateway.discovering import Discoverer
 from gateway.effects import Ask
 from gateway.fanout import Fanout
-from gateway.logs import Logs, Step, Wanted
+from gateway.logs import TRIMMED, Logs, Missed, Step, Wanted
 from gateway.window import MAX_ENTRIES, Kept, Window
 from shared.clock import monotonic
 from shared.envelopes import AnyReply, Entry, Fetched, FetchRequest
@@ -75,7 +75,7 @@ class Healer:
     """See above. `ask` sends a request to a router."""
 
     def __init__(self, fanout: Fanout, ask: Callable[[Ask], None], counters: Counters) -> None:
-        self.logs = Logs()
+        self.logs = Logs(fanout, counters)
         self.discoverer = Discoverer(self.logs, self._ask_after, self._deliver, counters)
         self._fanout = fanout
         self._ask = ask
@@ -149,7 +149,11 @@ class Healer:
         log = self.logs.of(topic)
         base = joining.base or place_before(joining, topic) or (head if log is None else Place(log.epoch, log.offset))
         if log is None:
-            log = self.logs.begin(topic, *base)
+            forgotten = self.discoverer.is_forgotten(topic)
+            log = self.logs.begin(topic, *base, monotonic())
+            if forgotten:
+                self._deliver(topic, [Missed(topic, base.epoch, base.offset + 1, TRIMMED)])
+                joining.let_go(topic, base)
         self._deliver(topic, self.logs.expect(topic, *head, monotonic()))
         if base.epoch == log.epoch:
             return base
@@ -293,9 +297,11 @@ class Healer:
         if self.logs.due_at is not None:
             self._arm(max(self.logs.due_at, now + TURN))
 
-    def _ask_after(self, wanted: Wanted) -> None:
+    def _ask_after(self, wanted: Wanted) -> int:
         topic, after = wanted
-        self._ask(Ask(topic, FetchRequest(SESSION, next(self._numbers), topic, after, MAX_ENTRIES)))
+        number = next(self._numbers)
+        self._ask(Ask(topic, FetchRequest(SESSION, number, topic, after, MAX_ENTRIES)))
+        return number
 
     def _look_around(self) -> None:
         self._look = self._loop.call_later(LOOK, self._look_around)
@@ -308,6 +314,8 @@ class Healer:
                 del self._windows[topic]
                 if (log := self.logs.of(topic)) is not None:
                     log.window = None
+        for topic in [topic for topic in self._ahead if self.logs.of(topic) is None]:
+            self._let_go(topic)  # whose place was forgotten comes no further
         if not self._turn_of:
             self._turn_of = self.logs.topics()
         looked_at, self._turn_of = self._turn_of[:LOOKED_AT], self._turn_of[LOOKED_AT:]

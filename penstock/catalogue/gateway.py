@@ -48,6 +48,9 @@ GATEWAY: Catalogue = {
     "resumed": counter("Subscriptions that said where they left off, by whether all was recovered.", by="recovered"),
     "replayed": counter("Messages sent out of logs to clients that came back."),
     "discoveries_asked": counter("Times a router was asked where a topic begins that patterns alone hear."),
+    "places_forgotten": counter(
+        "Topics heard through patterns alone that were too many to remember: a gap stands before what comes next."
+    ),
     "deliveries_dropped": counter("Times, once in 5 s, that RabbitMQ had dropped what waited for this gateway."),
     "sent_back": counter("Clients sent to resume, as it could not be told what they missed of a pattern."),
     "ranges_asked": counter("Times a router was asked for the past of a topic; one serves all who come back to it."),
