@@ -110,14 +110,13 @@ class Fanout:
         for receiver in receivers:
             self.send(receiver, receiver.dialect.encode(Gap(*missed)))
 
-    def deliver_held(self, receiver: Receiver, steps: Sequence[Step]) -> None:
-        """Give one receiver what was held for it."""
-        for step in steps:
-            if isinstance(step, Entry):
-                self.send(receiver, self._encode(step, receiver.dialect))
-                self._counters.deliveries += 1
-            else:
-                self.send(receiver, receiver.dialect.encode(Gap(*step)))
+    def deliver_held(self, receiver: Receiver, step: Step) -> None:
+        """Give one receiver something that was held for it."""
+        if isinstance(step, Entry):
+            self.send(receiver, self._encode(step, receiver.dialect))
+            self._counters.deliveries += 1
+        else:
+            self.send(receiver, receiver.dialect.encode(Gap(*step)))
 
     def send(self, receiver: Receiver, chunk: bytes) -> None:
         """Give one receiver one finished frame."""
@@ -136,7 +135,8 @@ class Fanout:
         for holder in self.joining.of(entry.topic):
             if holder.receiver in live:
                 # Another subscription of its hears the topic already; what this one holds of it comes before.
-                self.deliver_held(holder.receiver, holder.joining.release(entry.topic))
+                for step in holder.joining.release(entry.topic):
+                    self.deliver_held(holder.receiver, step)
             else:
                 holder.joining.hold(entry)
                 held = True
