@@ -20,6 +20,7 @@ from gateway.effects import Ask
 from gateway.fanout import Fanout
 from gateway.logs import TRIMMED, Logs, Missed, Step, Wanted
 from gateway.window import MAX_ENTRIES, Kept, Window
+from gateway.windows import BYTES, Windows
 from shared.clock import monotonic
 from shared.envelopes import AnyReply, Entry, Fetched, FetchRequest
 
@@ -35,9 +36,6 @@ TURN = 0.02
 LOOK = 1.0
 LOOKED_AT = 64
 """Every so many seconds routers are asked about so many logs, one after the other, whether anything was lost unseen."""
-
-WINDOW_KEPT = 30.0
-"""Seconds for which a topic's window is kept after it was last needed."""
 
 RANGE_TIMEOUT = 3.5
 """Seconds after which somebody who waits for the past is told that it cannot be had; less than a client waits."""
@@ -72,9 +70,11 @@ class Range:
 
 
 class Healer:
-    """See above. `ask` sends a request to a router."""
+    """See above. `ask` sends a request to a router; `window_bytes` are those of messages in all windows."""
 
-    def __init__(self, fanout: Fanout, ask: Callable[[Ask], None], counters: Counters) -> None:
+    def __init__(
+        self, fanout: Fanout, ask: Callable[[Ask], None], counters: Counters, *, window_bytes: int = BYTES
+    ) -> None:
         self.logs = Logs(fanout, counters)
         self.discoverer = Discoverer(self.logs, self._ask_after, self._deliver, counters)
         self._fanout = fanout
@@ -83,8 +83,7 @@ class Healer:
         self._ranges: dict[str, Range] = {}
         self._ahead: dict[str, list[Ahead]] = {}
         """By topic; bounded as subscriptions are."""
-        self._windows: dict[str, float] = {}
-        """Topics with a window, and until when it is kept."""
+        self._windows = Windows(self.logs, counters, window_bytes)
         self._turn_of: list[str] = []
         self._numbers = count(1)
         self._timer: asyncio.TimerHandle | None = None
@@ -167,13 +166,14 @@ class Healer:
         assert log is not None, "only a topic that is followed has a past"
         now = monotonic()
         if log.window is not None and topic not in self._ranges:
-            self._windows[topic] = now + WINDOW_KEPT
+            self._windows.use(topic, now)
             if (found := log.window.between(after, upto)) is not None:
                 then(found, True)
                 return
         waiter = Waiter(after, upto, then)
         pending = self._ranges.get(topic)
         if pending is None:
+            self._windows.forget(topic)
             log.window = Window(log.offset)  # what comes from now on is kept; the past joins it
             pending = self._ranges[topic] = Range(Window(after), now + RANGE_TIMEOUT)
             self._ask_for(topic, after)
@@ -235,8 +235,8 @@ class Healer:
 
     def _forget(self, topic: str) -> None:
         if topic not in self._ranges:
+            self._windows.forget(topic)
             self.logs.forget(topic)
-            self._windows.pop(topic, None)
             if topic in self._ahead:
                 self._let_go(topic)
 
@@ -270,12 +270,14 @@ class Healer:
         past = pending.past
         past.extend(kept.entry for kept in log.window.all())
         log.window = past
-        self._windows[topic] = monotonic() + WINDOW_KEPT
+        self._windows.add(topic, monotonic())
         for waiter in pending.waiters:
             waiter.then(past.between(max(waiter.after, past.after), waiter.upto), True)
 
     def _give_up(self, topic: str, pending: Range, *, looked: bool) -> None:
         del self._ranges[topic]
+        if (log := self.logs.of(topic)) is not None:
+            log.window = None
         for waiter in pending.waiters:
             waiter.then(None, looked)
 
@@ -309,11 +311,7 @@ class Healer:
         for topic, pending in list(self._ranges.items()):
             if now >= pending.deadline:
                 self._give_up(topic, pending, looked=False)
-        for topic, until in list(self._windows.items()):
-            if now >= until and topic not in self._ranges:
-                del self._windows[topic]
-                if (log := self.logs.of(topic)) is not None:
-                    log.window = None
+        self._windows.look(now)
         for topic in [topic for topic in self._ahead if self.logs.of(topic) is None]:
             self._let_go(topic)  # whose place was forgotten comes no further
         if not self._turn_of:

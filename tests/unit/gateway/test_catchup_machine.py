@@ -61,10 +61,11 @@ class Machine(RuleBasedStateMachine):
         self.store = Store(self.time, kept)
         bounds = TIGHT if tight else ROOMY
         if tight:
-            for room in ("window", "catchup", "healing", "resuming"):
+            for room in ("window", "catchup", "healing", "reading", "resuming"):
                 self._patch.setattr(f"gateway.{room}.MAX_ENTRIES", bounds.entries)
-            for room in ("window", "catchup"):
+            for room in ("window", "catchup", "reading"):
                 self._patch.setattr(f"gateway.{room}.MAX_BYTES", bounds.size)
+            self._patch.setattr("gateway.reading.AT_ONCE", 1)
         if places is not None:
             self._patch.setattr("gateway.logs.MAX_LOGS", places[0])
             self._patch.setattr("gateway.logs.SPARE", places[1])

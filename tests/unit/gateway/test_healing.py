@@ -46,11 +46,11 @@ class Receiver:
 class House:
     """A healer, its fan-out, and what it asks."""
 
-    def __init__(self) -> None:
+    def __init__(self, **more: int) -> None:
         self.counters = Counters()
         self.fanout = Fanout(DIALECTS, self.counters, max_interval=0.0)
         self.asked: list[FetchRequest] = []
-        self.healer = Healer(self.fanout, self._ask, self.counters)
+        self.healer = Healer(self.fanout, self._ask, self.counters, **more)
 
     def _ask(self, ask: Ask) -> None:
         assert isinstance(ask.request, FetchRequest)
@@ -70,14 +70,14 @@ class House:
         entries = [entry(offset, topic, epoch) for offset in offsets]
         self.healer.answer(Fetched(SESSION, 1, topic, epoch, head, first, entries))
 
-    def fetch(self, after: int, upto: int) -> list[tuple[list[int | None] | None, bool]]:
+    def fetch(self, after: int, upto: int, topic: str = "a") -> list[tuple[list[int | None] | None, bool]]:
         """What somebody who asks for a range is told, once he is."""
         told: list[tuple[list[int | None] | None, bool]] = []
 
         def then(found: Sequence[Kept] | None, looked: bool) -> None:
             told.append((None if found is None else [kept.entry.offset for kept in found], looked))
 
-        self.healer.fetch("a", after, upto, then)
+        self.healer.fetch(topic, after, upto, then)
         return told
 
 
@@ -332,7 +332,7 @@ async def test_a_window_goes_when_it_has_not_been_needed_for_a_while(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(room, "LOOK", 0.01)
-    monkeypatch.setattr(room, "WINDOW_KEPT", 0.05)
+    monkeypatch.setattr("gateway.windows.KEPT", 0.05)
     house.listener()
     house.come(8)
     house.fetch(6, 8)
@@ -342,6 +342,40 @@ async def test_a_window_goes_when_it_has_not_been_needed_for_a_while(
     assert log.window is not None
     house.healer.start()
     await eventually(lambda: log.window is None)
+    house.healer.stop()
+
+
+async def test_a_window_that_made_room_for_another_is_read_again() -> None:
+    house = House(window_bytes=3)
+    house.listener("#")
+    for topic in ("a", "b"):
+        house.come(8, topic=topic)
+        house.fetch(6, 8, topic)
+        house.answer(7, 8, head=8, topic=topic)
+    assert (house.counters.window_bytes, house.counters.windows_given_up) == (2, 1)
+    asked = len(house.asked)
+    told = house.fetch(6, 8)
+    assert [request.topic for request in house.asked[asked:]] == ["a"]
+    house.answer(7, 8, head=8)
+    assert told == [([7, 8], True)]
+
+
+async def test_what_is_kept_for_a_past_that_cannot_be_read_is_kept_no_more(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.listener()
+    house.come(8)
+    house.fetch(6, 8)
+    house.answer(1, head=1, epoch="f")
+    house.come(2, epoch="f")
+    told = house.fetch(1, 2)
+    monkeypatch.setattr(room, "LOOK", 0.01)
+    monkeypatch.setattr(room, "RANGE_TIMEOUT", 0.0)
+    house.healer.start()
+    log = house.healer.logs.of("a")
+    assert log is not None
+    await eventually(lambda: log.window is None, within=10.0)
+    assert told == [(None, False)]
     house.healer.stop()
 
 
