@@ -65,7 +65,7 @@ class Gateway:
             window=limits.uplink_window,
             high_water=limits.uplink_high_water,
         )
-        self._healer = Healer(self._fanout, self._uplink.ask, self.counters)
+        self._healer = Healer(self._fanout, self._uplink.ask, self.counters, window_bytes=limits.window_bytes)
         self._losses = Losses(
             self._healer, self._uplink.ask, self.counters, lambda pattern: self._reception.send_back(pattern)
         )

@@ -85,14 +85,25 @@ class Joining:
         if not self.overflowed:
             self.entries.append(entry)
 
-    def release(self, pattern: str) -> list[Step]:
-        """Take out what is on topics that `pattern` matches, in its order."""
+    def matching(self, pattern: str) -> list[Step]:
+        """Return what is held on topics that `pattern` matches, and that the client does not have, in its order."""
         if not self.entries:
             return []
         wanted = {topic for topic in {entry.topic for entry in self.entries} if matches(pattern, topic)}
-        released = [entry for entry in self.entries if entry.topic in wanted and not self._is_known(entry)]
-        self.entries = [entry for entry in self.entries if entry.topic not in wanted]
+        return [entry for entry in self.entries if entry.topic in wanted and not self._is_known(entry)]
+
+    def drop(self, steps: Iterable[Step]) -> None:
+        """Hold these no more, as far as they are held."""
+        if not self.entries:
+            return
+        gone = {id(step) for step in steps}
+        self.entries = [entry for entry in self.entries if id(entry) not in gone]
         self._bytes = sum(len(entry.payload) for entry in self.entries if isinstance(entry, Entry))
+
+    def release(self, pattern: str) -> list[Step]:
+        """Take out what is on topics that `pattern` matches, in its order."""
+        released = self.matching(pattern)
+        self.drop(released)
         return released
 
     def _is_known(self, entry: Step) -> bool:
@@ -106,12 +117,12 @@ def _upto(step: Step) -> int:
     return offset if isinstance(step, Entry) else offset - 1
 
 
-def release_all(joinings: Iterable[Joining], pattern: str) -> list[Step]:
-    """Take what `pattern` matches out of all subscriptions of one session, each entry once.
+def held_by_all(joinings: Iterable[Joining], pattern: str) -> list[Step]:
+    """Return what all subscriptions of one session hold of what `pattern` matches, each entry once.
 
     The first to have joined holds all that the later ones hold of a topic, so each topic keeps its order.
     """
-    return list({id(entry): entry for joining in joinings for entry in joining.release(pattern)}.values())
+    return list({id(entry): entry for joining in joinings for entry in joining.matching(pattern)}.values())
 
 
 def place_before(joining: Joining, topic: str) -> Place | None:

@@ -14,6 +14,8 @@ class Counters:
     """Open WebSocket connections now."""
     sessions: int = 0
     """Of these, the authenticated ones."""
+    window_bytes: int = 0
+    """Of messages that are kept in memory for those who come back."""
     accepted: int = 0
     handshakes_refused: int = 0
     closed: Counter[str] = field(default_factory=Counter)
@@ -48,6 +50,10 @@ class Counters:
     """Messages times receivers."""
     ranges_asked: int = 0
     """Times the past of a topic was asked for, for those who came back."""
+    places_forgotten: int = 0
+    """Topics heard through patterns alone for whose place there was no room any more."""
+    windows_given_up: int = 0
+    """Topics whose last messages were kept no longer as there was no room; the next who comes back has them read."""
     discoveries_asked: int = 0
     """Times it was asked where a topic begins that patterns alone hear."""
     deliveries_dropped: int = 0

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from gateway.counters import Counters
-from gateway.discovery import Begun, Discovery
+from gateway.discovery import Begun, Discovery, taken
 from gateway.listening import Listening
 from gateway.logs import TRIMMED, Logs, Missed, Step, Wanted
-from shared.clock import monotonic
+from shared.clock import monotonic, wall
 from shared.envelopes import Entry, Fetched, Head
 
 ASKED_AT_ONCE = 256
@@ -25,13 +25,13 @@ LEEWAY = 0.02
 class Discoverer:
     """Holds what comes of a topic until its place in `logs` is known.
 
-    `ask` sends a request to a router, `deliver` gives steps of a topic to who hears it.
+    `ask` sends a request to a router and returns its number, `deliver` gives steps of a topic to who hears it.
     """
 
     def __init__(
         self,
         logs: Logs,
-        ask: Callable[[Wanted], None],
+        ask: Callable[[Wanted], int],
         deliver: Callable[[str, Sequence[Step]], None],
         counters: Counters,
     ) -> None:
@@ -43,8 +43,6 @@ class Discoverer:
         self._counters = counters
         self._waiting: dict[str, list[Callable[[], None]]] = {}
         """Who waits for a topic to begin; bounded as subscriptions are."""
-        self._evicted = 0
-        self._evicted_at = float("-inf")
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
 
@@ -56,12 +54,16 @@ class Discoverer:
     def take(self, entry: Entry) -> bool:
         """Take care of `entry`, of a topic that is not followed; False where nobody hears it through a pattern."""
         now = monotonic()
-        heard_for = self._heard_for(entry.topic, now)
+        topic = entry.topic
+        heard_for = self._heard_for(topic, now)
         if heard_for is None:
-            if entry.topic not in self.discovery:
+            if topic not in self.discovery:
                 return False
             heard_for = 0.0  # whoever heard it through a pattern has gone, and others wait for it to begin
-        self._go_on(self.discovery.take(entry, heard_for, now), now)
+        if self.discovery.holds_forgotten(topic) or (topic not in self.discovery and self.is_forgotten(topic)):
+            self._take_forgotten(entry, now)
+        else:
+            self._go_on(self.discovery.take(entry, heard_for, now), now)
         return True
 
     def expect(self, heads: Iterable[Head], at: int) -> None:
@@ -70,7 +72,12 @@ class Discoverer:
         for head in heads:
             topic = head.topic
             heard_for = self._heard_for(topic, now)
-            if heard_for is not None and self._logs.of(topic) is None and topic not in self.discovery:
+            if heard_for is None or self._logs.of(topic) is not None or topic in self.discovery:
+                continue
+            if self.is_forgotten(topic):
+                self.discovery.hold_forgotten(head, now)
+                self._go_on(None, now)
+            else:
                 self._go_on(self.discovery.expect(head, at - heard_for * 1000, now), now)
 
     def answer(self, reply: Fetched) -> None:
@@ -89,15 +96,32 @@ class Discoverer:
                 return
         then()
 
+    def is_forgotten(self, topic: str) -> bool:
+        """Say whether a topic's place was forgotten, as there was no room, since somebody hears it through a pattern.
+
+        What was delivered of it is not known then, nor what was missed.
+        """
+        since = self.listening.since(topic)
+        return since is not None and self._logs.may_know(topic, since)
+
     def _heard_for(self, topic: str, now: float) -> float | None:
         """Return for how long somebody has heard a topic through a pattern; what is older is no news to anybody."""
         since = self.listening.since(topic)
-        if since is None:
-            return None
-        if self._logs.evicted != self._evicted:
-            # What was forgotten for there was no room may have been delivered.
-            self._evicted, self._evicted_at = self._logs.evicted, now
-        return min(now - since + LEEWAY, now - self._evicted_at)
+        return None if since is None else now - since + LEEWAY
+
+    def _take_forgotten(self, entry: Entry, now: float) -> None:
+        """Begin with a message that is newer than all that was delivered; a late one may be none, and is held."""
+        topic, epoch, offset = entry.topic, entry.epoch or "", entry.offset
+        assert offset is not None
+        age = wall() - taken(entry) / 1000
+        if now - age - LEEWAY > self._logs.delivered_until:
+            self.discovery.forget(topic)
+            self._begin(Begun(topic, epoch, offset - 1, [entry], missed=True))
+            return
+        self.discovery.hold_forgotten(Head(topic, epoch, offset), now)
+        if topic in self.discovery:
+            self.discovery.take(entry, 0.0, now)
+        self._go_on(None, now)
 
     def _go_on(self, begun: Begun | None, now: float) -> None:
         if begun is not None:
@@ -108,7 +132,7 @@ class Discoverer:
     def _begin(self, begun: Begun) -> None:
         topic, now = begun.topic, monotonic()
         if self._logs.of(topic) is None:  # its place is never known otherwise: nobody is to be told anything twice
-            self._logs.begin(topic, begun.epoch, begun.base)
+            self._logs.begin(topic, begun.epoch, begun.base, now)
         steps: list[Step] = []
         if begun.missed:
             steps.append(Missed(topic, begun.epoch, begun.base + 1, TRIMMED))
@@ -130,5 +154,5 @@ class Discoverer:
             self._begin(begun)
         for wanted in self.discovery.due(now, ASKED_AT_ONCE):
             self._counters.discoveries_asked += 1
-            self._ask(wanted)
+            self.discovery.asked(wanted.topic, self._ask(wanted))
         self._arm(now)

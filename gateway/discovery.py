@@ -2,8 +2,9 @@
 
 Nobody here knows where such a topic stood when somebody's pattern began to listen. What comes first may have overtaken
 others, or be what is left of them, so it is held. Where its log's first message does not come within the patience of a
-hole, a router is asked what stands before it, and all that was taken since somebody listens is delivered. Times are
-seconds, monotonic.
+hole, a router is asked what stands before it, and all that was taken since somebody listens is delivered. Of a topic
+whose place was forgotten nobody knows what was delivered already: it begins where its log stands then, with a gap
+before it. Times are seconds, monotonic.
 """
 
 from __future__ import annotations
@@ -43,9 +44,9 @@ class Begun(NamedTuple):
 class Held:
     """What is held of one topic."""
 
-    __slots__ = ("after", "deadline", "due", "entries", "epoch", "floor", "head", "news_since")
+    __slots__ = ("after", "deadline", "due", "entries", "epoch", "floor", "forgotten", "head", "news_since", "number")
 
-    def __init__(self, epoch: str, head: int, news_since: float, now: float) -> None:
+    def __init__(self, epoch: str, head: int, news_since: float, now: float, *, forgotten: bool = False) -> None:
         self.epoch = epoch
         self.head = head
         """Where the log stood at least when it was heard of."""
@@ -56,6 +57,10 @@ class Held:
         """After which offset a router was asked last."""
         self.floor = 0
         """Up to where it is known that nothing is news."""
+        self.forgotten = forgotten
+        """Its place was: what is held may have been delivered, and what was before that, too."""
+        self.number = 0
+        """Of the first question to a router, by which an earlier answer is told."""
         self.due = now + HOLE_PATIENCE
         self.deadline = now + GIVE_UP
 
@@ -69,6 +74,13 @@ class Held:
         assert entry.offset is not None
         if len(self.entries) < MAX_HELD or entry.offset < self.lowest:
             self.entries[entry.offset] = entry
+
+    def pass_over(self, epoch: str, head: int) -> None:
+        """Hold nothing any more up to `head`, nor of another epoch."""
+        self.entries = {
+            offset: entry for offset, entry in self.entries.items() if entry.epoch == epoch and offset > head
+        }
+        self.epoch, self.head = epoch, head
 
 
 class Discovery:
@@ -96,12 +108,15 @@ class Discovery:
         held = self._held.get(topic)
         if held is None:
             assert entry.offset is not None
-            held = Held(entry.epoch or "", entry.offset, _taken(entry) - heard_for * 1000, now)
+            held = Held(entry.epoch or "", entry.offset, taken(entry) - heard_for * 1000, now)
             held.keep(entry)
             if entry.offset == 1 or len(self._held) >= MAX_TOPICS:
                 return _begun(topic, held, held.lowest - 1, missed=entry.offset != 1)
             self._held[topic] = held
             self._fresh[topic] = None
+            return None
+        if held.forgotten:
+            held.keep(entry)
             return None
         if entry.epoch != held.epoch:
             begun = self._begin_over(topic)
@@ -122,19 +137,43 @@ class Discovery:
         self._fresh[head.topic] = None
         return None
 
+    def holds_forgotten(self, topic: str) -> bool:
+        """Say whether a topic is held whose place was forgotten."""
+        held = self._held.get(topic)
+        return held is not None and held.forgotten
+
+    def hold_forgotten(self, head: Head, now: float) -> None:
+        """Hold what comes of a topic whose place was forgotten, and whose log stands at `head` at least.
+
+        Where there is no room it is not held, and the next message of it tries again.
+        """
+        if head.topic not in self._held and len(self._held) < MAX_TOPICS:
+            self._held[head.topic] = Held(head.epoch, head.offset, 0.0, now, forgotten=True)
+            self._fresh[head.topic] = None
+
+    def asked(self, topic: str, number: int) -> None:
+        """Note the number of a question about a topic; later ones have higher numbers."""
+        if (held := self._held.get(topic)) is not None:
+            held.number = held.number or number
+
     def fill(self, fetched: Fetched, now: float) -> Begun | Wanted | None:
         """Take what a router says of a topic; say if it can begin, or what else is to be asked for."""
         topic = fetched.topic
         held = self._held.get(topic)
         if held is None or held.after is None:
             return None
+        if held.forgotten:
+            if not 0 < held.number <= fetched.id:
+                return None  # asked when it was followed yet: much may have been delivered since
+            held.pass_over(fetched.epoch, fetched.head)
+            return self._begin(topic, fetched.head, missed=True)
         if fetched.epoch != held.epoch:
             return self._begin_over(topic)
         lowest, start = held.lowest, max(held.after + 1, fetched.first)
         begins = (fetched.entries[0].offset or 0) if fetched.entries else fetched.head + 1
         if begins > start and start < lowest:
             return None  # the answer to a question that went less far back, and was asked twice
-        news = [entry for entry in fetched.entries if _taken(entry) >= held.news_since]
+        news = [entry for entry in fetched.entries if taken(entry) >= held.news_since]
         first = min((entry.offset or 0 for entry in news), default=lowest)
         if first >= lowest:
             last = (fetched.entries[-1].offset or 0) if fetched.entries else lowest
@@ -172,8 +211,15 @@ class Discovery:
 
     def overdue(self, now: float) -> list[Begun]:
         """Return what begins now, as nobody has said what stands before it."""
-        topics = list(takewhile(lambda topic: self._held[topic].deadline <= now, self._held))
-        return [self._begin(topic, self._held[topic].lowest - 1, missed=True) for topic in topics]
+        begun: list[Begun] = []
+        for topic in list(takewhile(lambda topic: self._held[topic].deadline <= now, self._held)):
+            held = self._held[topic]
+            if held.forgotten:  # no more is known of it than before: without a router's word it cannot begin
+                held.deadline = now + GIVE_UP
+                self._held[topic] = self._held.pop(topic)
+            else:
+                begun.append(self._begin(topic, held.lowest - 1, missed=True))
+        return begun
 
     def _next(self) -> Iterator[str]:
         """Return the topics, two at most, one of which is due first."""
@@ -206,5 +252,6 @@ def _in_order(entries: Iterable[Entry]) -> list[Entry]:
     return sorted(entries, key=lambda entry: entry.offset or 0)
 
 
-def _taken(entry: Entry) -> int:
+def taken(entry: Entry) -> int:
+    """Return when a router took a message, in milliseconds since 1970 by its clock."""
     return entry.taken or entry.at

@@ -73,7 +73,7 @@ class CatchUpAll(Struct, frozen=True, gc=False):
 
 
 class Replay(Struct, frozen=True, gc=False):
-    """Send `past` as fast as the client reads, and tell the session when it is done."""
+    """Send `past` as fast as the client reads, then what `joining` holds, and then have `topic` go live."""
 
     topic: str
     joining: Joining
@@ -88,7 +88,7 @@ class SendHistory(Struct, frozen=True, gc=False):
 
 
 class GoLive(Struct, frozen=True, gc=False):
-    """Deliver what `joining` holds of the time when `topic` was joining, then everything that comes."""
+    """Deliver everything that comes on `topic`; what `joining` held has been sent."""
 
     topic: str
     joining: Joining

@@ -93,6 +93,15 @@ class Fanout:
         """Say whether anyone here hears `topic`, or is about to."""
         return bool(self.live.of(topic)) or (len(self.joining) > 0 and bool(self.joining.of(topic)))
 
+    def is_named(self, topic: str) -> bool:
+        """Say whether anyone here subscribes to `topic` by its name, or is about to."""
+        return self.live.is_named(topic) or self.joining.is_named(topic)
+
+    @property
+    def named(self) -> int:
+        """Return how many topics are subscribed to by name; those that somebody more is about to may count twice."""
+        return self.live.named + self.joining.named
+
     def announce(self, missed: Missed) -> None:
         """Tell everyone who hears a topic that messages of it were missed."""
         receivers = self.live.of(missed.topic)
@@ -101,14 +110,13 @@ class Fanout:
         for receiver in receivers:
             self.send(receiver, receiver.dialect.encode(Gap(*missed)))
 
-    def deliver_held(self, receiver: Receiver, steps: Sequence[Step]) -> None:
-        """Give one receiver what was held for it."""
-        for step in steps:
-            if isinstance(step, Entry):
-                self.send(receiver, self._encode(step, receiver.dialect))
-                self._counters.deliveries += 1
-            else:
-                self.send(receiver, receiver.dialect.encode(Gap(*step)))
+    def deliver_held(self, receiver: Receiver, step: Step) -> None:
+        """Give one receiver something that was held for it."""
+        if isinstance(step, Entry):
+            self.send(receiver, self._encode(step, receiver.dialect))
+            self._counters.deliveries += 1
+        else:
+            self.send(receiver, receiver.dialect.encode(Gap(*step)))
 
     def send(self, receiver: Receiver, chunk: bytes) -> None:
         """Give one receiver one finished frame."""
@@ -127,7 +135,8 @@ class Fanout:
         for holder in self.joining.of(entry.topic):
             if holder.receiver in live:
                 # Another subscription of its hears the topic already; what this one holds of it comes before.
-                self.deliver_held(holder.receiver, holder.joining.release(entry.topic))
+                for step in holder.joining.release(entry.topic):
+                    self.deliver_held(holder.receiver, step)
             else:
                 holder.joining.hold(entry)
                 held = True

@@ -18,8 +18,9 @@ from gateway.counters import Counters
 from gateway.discovering import Discoverer
 from gateway.effects import Ask
 from gateway.fanout import Fanout
-from gateway.logs import Logs, Step, Wanted
+from gateway.logs import TRIMMED, Logs, Missed, Step, Wanted
 from gateway.window import MAX_ENTRIES, Kept, Window
+from gateway.windows import BYTES, Windows
 from shared.clock import monotonic
 from shared.envelopes import AnyReply, Entry, Fetched, FetchRequest
 
@@ -35,9 +36,6 @@ TURN = 0.02
 LOOK = 1.0
 LOOKED_AT = 64
 """Every so many seconds routers are asked about so many logs, one after the other, whether anything was lost unseen."""
-
-WINDOW_KEPT = 30.0
-"""Seconds for which a topic's window is kept after it was last needed."""
 
 RANGE_TIMEOUT = 3.5
 """Seconds after which somebody who waits for the past is told that it cannot be had; less than a client waits."""
@@ -72,10 +70,12 @@ class Range:
 
 
 class Healer:
-    """See above. `ask` sends a request to a router."""
+    """See above. `ask` sends a request to a router; `window_bytes` are those of messages in all windows."""
 
-    def __init__(self, fanout: Fanout, ask: Callable[[Ask], None], counters: Counters) -> None:
-        self.logs = Logs()
+    def __init__(
+        self, fanout: Fanout, ask: Callable[[Ask], None], counters: Counters, *, window_bytes: int = BYTES
+    ) -> None:
+        self.logs = Logs(fanout, counters)
         self.discoverer = Discoverer(self.logs, self._ask_after, self._deliver, counters)
         self._fanout = fanout
         self._ask = ask
@@ -83,8 +83,7 @@ class Healer:
         self._ranges: dict[str, Range] = {}
         self._ahead: dict[str, list[Ahead]] = {}
         """By topic; bounded as subscriptions are."""
-        self._windows: dict[str, float] = {}
-        """Topics with a window, and until when it is kept."""
+        self._windows = Windows(self.logs, counters, window_bytes)
         self._turn_of: list[str] = []
         self._numbers = count(1)
         self._timer: asyncio.TimerHandle | None = None
@@ -149,7 +148,11 @@ class Healer:
         log = self.logs.of(topic)
         base = joining.base or place_before(joining, topic) or (head if log is None else Place(log.epoch, log.offset))
         if log is None:
-            log = self.logs.begin(topic, *base)
+            forgotten = self.discoverer.is_forgotten(topic)
+            log = self.logs.begin(topic, *base, monotonic())
+            if forgotten:
+                self._deliver(topic, [Missed(topic, base.epoch, base.offset + 1, TRIMMED)])
+                joining.let_go(topic, base)
         self._deliver(topic, self.logs.expect(topic, *head, monotonic()))
         if base.epoch == log.epoch:
             return base
@@ -163,13 +166,14 @@ class Healer:
         assert log is not None, "only a topic that is followed has a past"
         now = monotonic()
         if log.window is not None and topic not in self._ranges:
-            self._windows[topic] = now + WINDOW_KEPT
+            self._windows.use(topic, now)
             if (found := log.window.between(after, upto)) is not None:
                 then(found, True)
                 return
         waiter = Waiter(after, upto, then)
         pending = self._ranges.get(topic)
         if pending is None:
+            self._windows.forget(topic)
             log.window = Window(log.offset)  # what comes from now on is kept; the past joins it
             pending = self._ranges[topic] = Range(Window(after), now + RANGE_TIMEOUT)
             self._ask_for(topic, after)
@@ -231,8 +235,8 @@ class Healer:
 
     def _forget(self, topic: str) -> None:
         if topic not in self._ranges:
+            self._windows.forget(topic)
             self.logs.forget(topic)
-            self._windows.pop(topic, None)
             if topic in self._ahead:
                 self._let_go(topic)
 
@@ -266,12 +270,14 @@ class Healer:
         past = pending.past
         past.extend(kept.entry for kept in log.window.all())
         log.window = past
-        self._windows[topic] = monotonic() + WINDOW_KEPT
+        self._windows.add(topic, monotonic())
         for waiter in pending.waiters:
             waiter.then(past.between(max(waiter.after, past.after), waiter.upto), True)
 
     def _give_up(self, topic: str, pending: Range, *, looked: bool) -> None:
         del self._ranges[topic]
+        if (log := self.logs.of(topic)) is not None:
+            log.window = None
         for waiter in pending.waiters:
             waiter.then(None, looked)
 
@@ -293,9 +299,11 @@ class Healer:
         if self.logs.due_at is not None:
             self._arm(max(self.logs.due_at, now + TURN))
 
-    def _ask_after(self, wanted: Wanted) -> None:
+    def _ask_after(self, wanted: Wanted) -> int:
         topic, after = wanted
-        self._ask(Ask(topic, FetchRequest(SESSION, next(self._numbers), topic, after, MAX_ENTRIES)))
+        number = next(self._numbers)
+        self._ask(Ask(topic, FetchRequest(SESSION, number, topic, after, MAX_ENTRIES)))
+        return number
 
     def _look_around(self) -> None:
         self._look = self._loop.call_later(LOOK, self._look_around)
@@ -303,11 +311,9 @@ class Healer:
         for topic, pending in list(self._ranges.items()):
             if now >= pending.deadline:
                 self._give_up(topic, pending, looked=False)
-        for topic, until in list(self._windows.items()):
-            if now >= until and topic not in self._ranges:
-                del self._windows[topic]
-                if (log := self.logs.of(topic)) is not None:
-                    log.window = None
+        self._windows.look(now)
+        for topic in [topic for topic in self._ahead if self.logs.of(topic) is None]:
+            self._let_go(topic)  # whose place was forgotten comes no further
         if not self._turn_of:
             self._turn_of = self.logs.topics()
         looked_at, self._turn_of = self._turn_of[:LOOKED_AT], self._turn_of[LOOKED_AT:]

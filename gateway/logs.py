@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
+from gateway.counters import Counters
+from gateway.marks import Marks
 from gateway.window import Window
 from shared.envelopes import Entry, Fetched
 
@@ -27,7 +29,14 @@ MAX_FORMER = 8
 """Epochs of a topic that are known to be over."""
 
 MAX_LOGS = 100_000
-"""Topics whose place is remembered; the longest unused is forgotten."""
+"""Topics whose place is remembered, besides those that somebody subscribes to by name: these are as many as may be
+subscribed to, and never forgotten."""
+
+SPARE = MAX_LOGS // 8
+"""So many fewer than that are remembered as long as there are quiet ones, which are forgotten first."""
+
+LOOKS = 32
+"""Places that are looked at, the longest not looked at first, for each that is new and has no room."""
 
 TRIMMED, EPOCH_CHANGED = "trimmed", "epoch_changed"
 
@@ -39,6 +48,20 @@ class Missed(NamedTuple):
     epoch: str
     offset: int
     cause: str
+
+
+class Hearing(Protocol):
+    """Who hears a topic, as far as its place may be forgotten."""
+
+    def is_heard(self, topic: str) -> bool:
+        """Say whether anyone hears a topic, or is about to."""
+
+    def is_named(self, topic: str) -> bool:
+        """Say whether anyone subscribes to it by name."""
+
+    @property
+    def named(self) -> int:
+        """Return how many topics somebody subscribes to by name."""
 
 
 Step: TypeAlias = Entry | Missed
@@ -59,9 +82,9 @@ _NONE: dict[str, int] = {}
 class TopicLog:
     """The place of one topic."""
 
-    __slots__ = ("due", "epoch", "former", "held", "offset", "seen", "window")
+    __slots__ = ("due", "epoch", "former", "held", "looked_at", "offset", "seen", "stood_at", "window")
 
-    def __init__(self, epoch: str, offset: int) -> None:
+    def __init__(self, epoch: str, offset: int, now: float) -> None:
         self.epoch = epoch
         self.offset = offset
         """The last that was delivered."""
@@ -76,6 +99,14 @@ class TopicLog:
         self.due: float | None = None
         """When a router is to be asked; None where there is nothing to ask."""
         self.window: Window | None = None
+        self.stood_at = offset
+        self.looked_at = now
+        """The last delivered offset at the time when it was looked at whether this is a quiet one."""
+
+    @property
+    def is_quiet(self) -> bool:
+        """Say whether nothing was delivered since then, and nobody waits for anything of it."""
+        return self.offset == self.stood_at and self.due is None and not self.held and self.window is None
 
     def move(self, entry: Entry) -> Entry:
         """Deliver the next one."""
@@ -87,12 +118,17 @@ class TopicLog:
 
 
 class Logs:
-    """All topics that are followed here."""
+    """All topics that are followed here. `hearing` says who hears them."""
 
-    def __init__(self) -> None:
+    def __init__(self, hearing: Hearing, counters: Counters) -> None:
         self.duplicates = 0
         self.holes = 0
-        self.evicted = 0
+        self._hearing = hearing
+        self._counters = counters
+        self._forgotten = Marks()
+        """Topics that somebody heard through a pattern when there was no room for their place any more."""
+        self.delivered_until = float("-inf")
+        """All that was delivered of these had been taken by then."""
         self._logs: OrderedDict[str, TopicLog] = OrderedDict()
         self.due_at: float | None = None
         """When `due` has something to say, or a little earlier."""
@@ -106,14 +142,19 @@ class Logs:
         """Return the place of a topic, None where it is not followed."""
         return self._logs.get(topic)
 
-    def begin(self, topic: str, epoch: str, offset: int) -> TopicLog:
+    def begin(self, topic: str, epoch: str, offset: int, now: float) -> TopicLog:
         """Follow `topic` from here on."""
-        log = self._logs[topic] = TopicLog(epoch, offset)
-        if len(self._logs) > MAX_LOGS:
-            gone, _ = self._logs.popitem(last=False)
-            self._open.pop(gone, None)
-            self.evicted += 1
+        log = self._logs[topic] = TopicLog(epoch, offset, now)
+        if len(self._logs) > MAX_LOGS - SPARE:
+            self._make_room(now)
         return log
+
+    def may_know(self, topic: str, since: float) -> bool:
+        """Say whether something of a topic, which is not followed, may have been delivered to who listens since then.
+
+        Then its place was forgotten, and what was lost before that is known to nobody.
+        """
+        return since <= self.delivered_until and topic in self._forgotten
 
     def forget(self, topic: str) -> None:
         """Follow it no more."""
@@ -126,7 +167,7 @@ class Logs:
         assert offset is not None
         log = self._logs.get(topic)
         if log is None:
-            self.begin(topic, epoch, offset)
+            self.begin(topic, epoch, offset, now)
             return (entry,)
         if epoch != log.epoch:
             return self._take_of_another_epoch(log, entry, now)
@@ -198,6 +239,33 @@ class Logs:
                 self.due_at = log.due
         return wanted
 
+    def _make_room(self, now: float) -> None:
+        """Forget places beyond the bound: at once where nobody hears the topic, quiet ones while there are any."""
+        most = MAX_LOGS + self._hearing.named
+        busy: str | None = None
+        for _ in range(min(LOOKS, len(self._logs) - 1)):
+            if len(self._logs) <= most - SPARE:
+                return
+            topic, log = next(iter(self._logs.items()))
+            if not self._hearing.is_named(topic):
+                if not self._hearing.is_heard(topic):
+                    self.forget(topic)
+                    continue
+                if log.is_quiet:
+                    self._evict(topic, log.looked_at)
+                    continue
+                busy = busy or topic
+            log.stood_at, log.looked_at = log.offset, now
+            self._logs.move_to_end(topic)
+        if busy is not None and len(self._logs) > most:
+            self._evict(busy, now)
+
+    def _evict(self, topic: str, delivered_until: float) -> None:
+        self.forget(topic)
+        self._forgotten.add(topic)
+        self.delivered_until = max(self.delivered_until, delivered_until)
+        self._counters.places_forgotten += 1
+
     def _hold(self, topic: str, log: TopicLog, entry: Entry, now: float) -> None:
         assert entry.offset is not None
         if not log.held and log.due is None:
@@ -242,6 +310,7 @@ class Logs:
         while len(former) > MAX_FORMER:
             del former[next(iter(former))]
         log.former, log.epoch = former, epoch
+        log.stood_at = -1
         log.held.clear()
         log.window = None
         log.due = None

@@ -8,7 +8,7 @@ from functools import partial
 from gateway import journal, subscribing
 from gateway.admission import Admission
 from gateway.binder import SlotBinder
-from gateway.catchup import Joining
+from gateway.catchup import Joining, held_by_all
 from gateway.counters import Counters
 from gateway.deadlines import RequestDeadlines
 from gateway.effects import (
@@ -30,7 +30,7 @@ from gateway.effects import (
 from gateway.fanout import Fanout, Holder
 from gateway.healing import Healer
 from gateway.presence import Presence
-from gateway.replay import Replays
+from gateway.replay import Replays, send_held
 from gateway.resuming import Resuming
 from gateway.states import State
 from gateway.transports.websocket import Connection
@@ -106,7 +106,6 @@ class Performer:
                     self._fanout.send(connection, connection.dialect.result(request, read))
                 case GoLive(topic, joining):
                     self._fanout.joining.remove(topic, Holder(connection, joining))
-                    self._fanout.deliver_held(connection, joining.entries)
                     self._fanout.live.add(topic, connection)
                     if joining.info is not None:
                         self._presence.appear(connection, topic, joining.info, watches=joining.watches)
@@ -153,11 +152,21 @@ class Performer:
         def is_wanted() -> bool:
             return topics.get(topic) is joining
 
-        def go_live() -> None:
-            if is_wanted():
+        def go_on() -> None:
+            """Send what was held, and what is held meanwhile, until there is nothing left: then nothing is between."""
+            if not is_wanted():
+                return
+            joinings = [other for other in topics.values() if other is not None]
+            held = held_by_all(joinings, topic)
+            sent = send_held(connection, held, partial(self._fanout.deliver_held, connection))
+            for other in joinings:
+                other.drop(held[:sent])
+            if sent < len(held) and not joining.overflowed:
+                connection.when_written(go_on)
+            else:
                 self.perform(connection, subscribing.live(topics, topic, joining))
 
-        self._replays.begin(connection, past, is_wanted, lambda: self._healer.reach(joining.known, go_live))
+        self._replays.begin(connection, past, is_wanted, lambda: self._healer.reach(joining.known, go_on))
 
     def _note_refusal(self, connection: Connection, error: Error) -> None:
         self._counters.errors[error.code] += 1

@@ -1,15 +1,20 @@
-"""Gives a client what it has missed: as fast as it reads, and never more at a time than its outbox can hold."""
+"""Gives a client what it has missed: as fast as it reads, and never more at a time than its outbox can hold.
+
+First what its topics' logs had, then what was held for it while it waited for that.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from gateway.codecs import Dialect
 from gateway.counters import Counters
 from gateway.fanout import Receiver
+from gateway.logs import Step
 from gateway.window import Kept
+from shared.envelopes import Entry, Slow
 
 PIECE = 64 * 1024
 """Bytes in an outbox from which on a replay waits for it to be written: a quarter of the default bound."""
@@ -48,6 +53,20 @@ class Replays:
             reader.when_written(lambda: self._go_on(reader, past, wanted, then))
         else:
             then()
+
+
+def send_held(reader: Reader, held: Sequence[Step], send: Callable[[Step], None]) -> int:
+    """Send as much of what was held as there is room for; return how many of `held` that was.
+
+    What may be left out for a slow client needs none: if it does not read, the topic's rule says what it gets.
+    """
+    sent = 0
+    for step in held:
+        if not (reader.has_room(PIECE) or (isinstance(step, Entry) and step.slow is not Slow.DISCONNECT)):
+            break
+        send(step)
+        sent += 1
+    return sent
 
 
 def chunk_of(kept: Kept, dialect: Dialect) -> bytes:

@@ -8,7 +8,8 @@ from gateway import subscribing
 from gateway.catchup import Beginning, Decision, Place, begin, begin_unknown, decide
 from gateway.counters import Counters
 from gateway.effects import CatchUp, CatchUpAll, Effect
-from gateway.healing import Healer
+from gateway.healing import Healer, Then
+from gateway.reading import Found, Reading
 from gateway.transports.websocket import Connection
 from gateway.window import MAX_ENTRIES, Kept
 from shared.clock import wall
@@ -80,14 +81,12 @@ class Resuming:
         if connection.session.has_ended:
             return
         request, pattern, joining = wanted.request, wanted.pattern, wanted.joining
-        beginnings: list[Beginning] = []
-        failed = False
 
-        def finish() -> None:
+        def finish(beginnings: list[Beginning] | None) -> None:
             topics = connection.session.topics
             if connection.session.has_ended:
                 return
-            if failed:
+            if beginnings is None:
                 self._perform(connection, subscribing.not_caught_up(topics, request, pattern, joining))
                 return
             self._count(not wanted.lost and all(beginning.recovered for beginning in beginnings))
@@ -98,43 +97,48 @@ class Resuming:
             )
             self._perform(connection, told)
 
-        def found(beginning: Beginning, looked: bool) -> None:
-            nonlocal failed
-            failed = failed or not looked
-            beginnings.append(beginning)
-            if len(beginnings) == len(wanted.heads):
-                finish()
+        def read(head: Head, base: Place, found: Found, *, full: bool) -> None:
+            full = full or connection.session.has_ended
+            self._look_at(head, wanted.since, base, found, full=full)
 
-        if not wanted.heads:
-            finish()
-        for head in wanted.heads:
-            base = self._healer.join(head.topic, joining, Place(head.epoch, head.offset))
-            self._look_at(head, wanted.since, base, found)
+        bases = [self._healer.join(head.topic, joining, Place(head.epoch, head.offset)) for head in wanted.heads]
+        Reading(zip(wanted.heads, bases, strict=True), read, finish).go_on()
 
     def _has_come(self, head: Head) -> bool:
         """Say whether deliveries here have come as far as a topic's log stood when a router was asked."""
         log = self._healer.logs.of(head.topic)
         return log is not None and log.epoch == head.epoch and log.offset >= head.offset
 
-    def _look_at(self, head: Head, since: Since, base: Place, found: Callable[[Beginning, bool], None]) -> None:
+    def _look_at(self, head: Head, since: Since, base: Place, found: Found, *, full: bool) -> None:
         topic = head.topic
         position = (since.topics or {}).get(topic)
         if position is not None:
             known = Since(position.epoch, position.offset)
             decision = decide(known, 0, base)
             self._look(
-                topic, decision, base, lambda past, looked: found(begin(topic, known, base, decision, past), looked)
+                topic,
+                decision,
+                base,
+                lambda past, looked: found(begin(topic, known, base, decision, past), looked),
+                full=full,
             )
             return
         at = since.at or 0
         decision = Decision(max(0, base.offset - MAX_ENTRIES) if base.offset else None)
-        self._look(topic, decision, base, lambda past, looked: found(begin_unknown(topic, at, base, past), looked))
+        self._look(
+            topic,
+            decision,
+            base,
+            lambda past, looked: found(begin_unknown(topic, at, base, past), looked),
+            full=full,
+        )
 
-    def _look(
-        self, topic: str, decision: Decision, base: Place, found: Callable[[Sequence[Kept] | None, bool], None]
-    ) -> None:
+    def _look(self, topic: str, decision: Decision, base: Place, found: Then, *, full: bool = False) -> None:
+        log = self._healer.logs.of(topic)
         if decision.after is None:
             found((), True)
+        elif full or log is None or log.epoch != base.epoch:
+            found(None, True)  # there is no room for it; or since it was asked about its log is another one
         else:
             self._healer.fetch(topic, decision.after, base.offset, found)
 

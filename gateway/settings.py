@@ -109,6 +109,13 @@ class Limits(BaseModel):
         description="Bytes that wait for one client that reads slowly; then the rule of the topic counts "
         "(disconnect: it is closed with 4002).",
     )
+    window_bytes: int = Field(
+        default=128 * 1024 * KIB,
+        ge=1024 * KIB,
+        le=64 * 1024 * 1024 * KIB,
+        description="Bytes of messages that are kept for crowds that come back, of all topics together; at the bound "
+        "those of the topic that has not been needed for longest go, and its log is read again.",
+    )
     max_event_bytes: int = Field(
         default=128 * KIB,
         ge=1,

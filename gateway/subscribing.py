@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from heapq import merge
 from typing import TypeAlias
 
-from gateway.catchup import Beginning, Joining, Place, release_all, within_bounds
+from gateway.catchup import Beginning, Joining, Place, within_bounds
 from gateway.effects import CatchUp, CatchUpAll, Effect, GoLive, Leave, Replay, Send
 from gateway.pending import Pending
 from gateway.refusals import RETRY_AFTER, error, given, overrun, taken_back
@@ -37,7 +37,7 @@ def allowed(topics: Topics, reply: SubscribeAllowed, pending: Pending) -> list[E
     if joining.overflowed:
         return [overrun(topic)]
     subscribed = Subscribed(pending.id, topic, recovered=given(reply.recovered), at=given(reply.at))
-    return [Send(subscribed), *live(topics, topic, joining)]
+    return [Send(subscribed), Replay(topic, joining, ())]
 
 
 def caught_up(topics: Topics, request: int, topic: str, joining: Joining, beginning: Beginning) -> list[Effect]:
@@ -94,10 +94,9 @@ def _gaps(joining: Joining, beginnings: Sequence[Beginning]) -> list[Send]:
 
 
 def live(topics: Topics, topic: str, joining: Joining) -> list[Effect]:
-    """Let a subscription, which is joining, go live: its past is sent, and who resumed a pattern is told so."""
+    """Let a subscription go live: its past is sent, and what was held; who resumed a pattern is told so."""
     if joining.overflowed:
         return [overrun(topic)]
-    joining.entries = release_all((other for other in topics.values() if other is not None), topic)
     topics[topic] = None
     told = [] if joining.at is None else [Send(CaughtUp(topic, joining.at))]
     return [*told, GoLive(topic, joining)]

@@ -45,6 +45,15 @@ class Subscriptions(Generic[S]):
             if not subscribers:
                 del self._exact[pattern]
 
+    @property
+    def named(self) -> int:
+        """Return how many topics somebody subscribes to by name."""
+        return len(self._exact)
+
+    def is_named(self, topic: str) -> bool:
+        """Say whether somebody subscribes to `topic` by its name."""
+        return topic in self._exact
+
     def of(self, topic: str) -> Collection[S]:
         """Return each subscriber of `topic` once, however many of its subscriptions match.
 

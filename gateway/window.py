@@ -26,21 +26,22 @@ class Kept:
 class Window:
     """Consecutive messages. `after` is the offset before the first, `last` that of the last one."""
 
-    __slots__ = ("_bytes", "_kept", "after", "last")
+    __slots__ = ("_kept", "after", "last", "size")
 
     def __init__(self, after: int) -> None:
         self.after = after
         self.last = after
         self._kept: deque[Kept] = deque()
-        self._bytes = 0
+        self.size = 0
+        """Bytes of all messages."""
 
     def append(self, entry: Entry) -> None:
         """Keep the next one; the oldest go where there is no room."""
         self._kept.append(Kept(entry))
-        self._bytes += len(entry.payload)
+        self.size += len(entry.payload)
         self.last += 1
-        while len(self._kept) > MAX_ENTRIES or self._bytes > MAX_BYTES:
-            self._bytes -= len(self._kept.popleft().entry.payload)
+        while len(self._kept) > MAX_ENTRIES or self.size > MAX_BYTES:
+            self.size -= len(self._kept.popleft().entry.payload)
             self.after += 1
 
     def extend(self, entries: Iterable[Entry]) -> None:

@@ -7,6 +7,7 @@ from shared.telemetry.instruments import Catalogue, counter, gauge
 GATEWAY: Catalogue = {
     "connections": gauge("WebSocket connections open now."),
     "sessions": gauge("Connections open now that are authenticated."),
+    "window_bytes": gauge("Bytes of messages kept in memory for those who come back (gateway.window_bytes)."),
     "accepted": counter("Connections accepted."),
     "handshakes_refused": counter("Handshakes refused: a foreign Origin, a limit, a broken request."),
     "closed": counter("Connections closed by the gateway.", by="code"),
@@ -48,6 +49,10 @@ GATEWAY: Catalogue = {
     "resumed": counter("Subscriptions that said where they left off, by whether all was recovered.", by="recovered"),
     "replayed": counter("Messages sent out of logs to clients that came back."),
     "discoveries_asked": counter("Times a router was asked where a topic begins that patterns alone hear."),
+    "windows_given_up": counter("Topics whose messages in memory made room for others; their logs are read again."),
+    "places_forgotten": counter(
+        "Topics heard through patterns alone that were too many to remember: a gap stands before what comes next."
+    ),
     "deliveries_dropped": counter("Times, once in 5 s, that RabbitMQ had dropped what waited for this gateway."),
     "sent_back": counter("Clients sent to resume, as it could not be told what they missed of a pattern."),
     "ranges_asked": counter("Times a router was asked for the past of a topic; one serves all who come back to it."),

@@ -37,7 +37,7 @@ LONGEST, SLACK = 300.0, 30.0
 """Seconds: how long ago a pattern may be resumed from, and how much more than asked for routers tell; as they do."""
 
 CLOCKED = ("healing", "discovering", "fanout", "performer", "lookback", "losses", "deadlines")
-WALLED = ("performer", "resuming")
+WALLED = ("discovering", "performer", "resuming")
 """Rooms of the gateway that read a clock."""
 
 

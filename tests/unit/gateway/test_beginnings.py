@@ -14,7 +14,6 @@ from gateway.catchup import (
     begin_unknown,
     decide,
     place_before,
-    release_all,
     within_bounds,
 )
 from gateway.logs import EPOCH_CHANGED, TRIMMED, Missed
@@ -149,4 +148,4 @@ def test_gaps_are_held_in_their_place_between_the_messages() -> None:
         joining.hold(step)
     assert place_before(joining, "a") == Place("e", 8)
     assert place_before(joining, "b") is None
-    assert release_all([joining], "a") == [first, gap, second]
+    assert joining.release("a") == [first, gap, second]

@@ -3,7 +3,7 @@
 import pytest
 
 from gateway import catchup
-from gateway.catchup import MAX_HELD_BYTES, MAX_HELD_ENTRIES, Joining, Place, release_all
+from gateway.catchup import MAX_HELD_BYTES, MAX_HELD_ENTRIES, Joining, Place, held_by_all
 from gateway.logs import TRIMMED, Missed
 from shared.envelopes import Encoding, Entry
 
@@ -63,19 +63,23 @@ def test_released_bytes_can_be_held_again(monkeypatch: pytest.MonkeyPatch) -> No
     assert not joining.overflowed
 
 
-def test_what_several_subscriptions_hold_is_released_once_and_every_topic_in_its_order() -> None:
+def test_what_several_subscriptions_hold_is_sent_once_and_every_topic_in_its_order() -> None:
     """The first joined before the second and heard one message more; the third hears something else."""
     ab1, ab2, ac, d = entry("a.b", b"1"), entry("a.b", b"2"), entry("a.c"), entry("d")
     first, second, third = holding(ab1, ab2), holding(ac, ab2), holding(d)
-    released = release_all([first, second, third], "a.*")
-    assert [id(one) for one in released] == [id(ab1), id(ab2), id(ac)]
+    held = held_by_all([first, second, third], "a.*")
+    assert [id(one) for one in held] == [id(ab1), id(ab2), id(ac)]
+    for joining in (first, second, third):
+        joining.drop(held[:2])
+    assert (first.entries, second.entries, third.entries) == ([], [ac], [d])
+    second.drop(held)
     assert (first.entries, second.entries, third.entries) == ([], [], [d])
 
 
 def test_equal_messages_are_not_taken_for_the_same() -> None:
     one, two = entry(), entry()
     assert one == two
-    assert len(release_all([holding(one, two)], "a")) == 2
+    assert len(held_by_all([holding(one, two)], "a")) == 2
 
 
 def test_a_gap_up_to_where_a_subscription_begins_says_nothing_and_is_not_held() -> None:

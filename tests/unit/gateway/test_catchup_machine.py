@@ -47,18 +47,29 @@ class Machine(RuleBasedStateMachine):
         patterns=st.lists(st.sampled_from(PATTERNS), min_size=4, max_size=4),
         past=st.lists(st.tuples(st.sampled_from(TOPICS), st.integers(0, 60)), max_size=9),
         answered=st.booleans(),
+        places=st.sampled_from([None, None, (1, 0), (2, 1)]),
     )
     def some_listen(
-        self, tight: bool, kept: int, patterns: list[str], past: list[tuple[str, int]], answered: bool
+        self,
+        tight: bool,
+        kept: int,
+        patterns: list[str],
+        past: list[tuple[str, int]],
+        answered: bool,
+        places: tuple[int, int] | None,
     ) -> None:
         self.store = Store(self.time, kept)
         bounds = TIGHT if tight else ROOMY
         if tight:
-            for room in ("window", "catchup", "healing", "resuming"):
+            for room in ("window", "catchup", "healing", "reading", "resuming"):
                 self._patch.setattr(f"gateway.{room}.MAX_ENTRIES", bounds.entries)
-            for room in ("window", "catchup"):
+            for room in ("window", "catchup", "reading"):
                 self._patch.setattr(f"gateway.{room}.MAX_BYTES", bounds.size)
-        self.clients = [Client(self.store, bounds) for _ in range(4)]
+            self._patch.setattr("gateway.reading.AT_ONCE", 1)
+        if places is not None:
+            self._patch.setattr("gateway.logs.MAX_LOGS", places[0])
+            self._patch.setattr("gateway.logs.SPARE", places[1])
+        self.clients = [Client(self.store, bounds, crowded=places is not None) for _ in range(4)]
         for topic, size in past:
             self.store.append(topic, size)
         for number, pattern in enumerate(patterns):

@@ -6,17 +6,19 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from gateway.codecs import DIALECTS
 from gateway.counters import Counters
 from gateway.discovering import Discoverer
+from gateway.fanout import Fanout
 from gateway.logs import Logs, Missed, Step
 from shared.envelopes import Encoding, Entry, Fetched
 
 
 class House:
     def __init__(self) -> None:
-        self.logs = Logs()
+        self.logs = Logs(Fanout(DIALECTS, Counters(), max_interval=0.0), Counters())
         self.given: list[int | str] = []
-        self.discoverer = Discoverer(self.logs, lambda wanted: None, self._deliver, Counters())
+        self.discoverer = Discoverer(self.logs, lambda wanted: 1, self._deliver, Counters())
 
     def _deliver(self, topic: str, steps: Sequence[Step]) -> None:
         self.given += [step.cause if isinstance(step, Missed) else step.offset or 0 for step in steps]
@@ -59,7 +61,7 @@ async def test_a_topic_that_is_looked_for_begins_once_though_who_heard_it_throug
 async def test_a_topic_that_is_followed_already_is_not_begun_again(house: House) -> None:
     house.discoverer.listening.add("#", 0.0)
     assert house.discoverer.take(entry(2))
-    house.logs.begin("a", "e", 2)
+    house.logs.begin("a", "e", 2, 0.0)
     house.answer(1, 2)
     assert house.given == []
 

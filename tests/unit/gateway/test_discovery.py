@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from gateway import discovery as room
 from gateway.discovery import BEFORE, GIVE_UP, Begun, Discovery
 from gateway.logs import ASK_AGAIN, HOLE_PATIENCE, Wanted
-from shared.envelopes import Encoding, Entry, Fetched
+from shared.envelopes import Encoding, Entry, Fetched, Head
 
 NOW = 1000.0
 LATER = NOW + HOLE_PATIENCE
@@ -157,6 +157,40 @@ def test_a_topic_of_which_no_router_says_anything_begins_with_a_gap() -> None:
     [begun] = discovery.overdue(NOW + GIVE_UP)
     assert said(begun) == (4, [5, 7], True)
     assert discovery.overdue(NOW + GIVE_UP) == []
+
+
+def forgotten(discovery: Discovery, number: int = 7) -> Discovery:
+    """Something that holds a topic whose place was forgotten, and has asked a router under a number."""
+    discovery.hold_forgotten(Head("a", "e", 5), NOW)
+    discovery.take(entry(5), 3.0, NOW)
+    assert [wanted.topic for wanted in discovery.due(LATER, 10)] == ["a"]
+    discovery.asked("a", number)
+    return discovery
+
+
+def test_a_topic_whose_place_was_forgotten_begins_where_its_log_stands_with_a_gap() -> None:
+    discovery = forgotten(Discovery())
+    assert discovery.take(entry(1), 3.0, NOW) is None, "it is an old one"
+    assert discovery.take(entry(101), 3.0, NOW) is None
+    told = Fetched(-1, 7, "a", "e", 100, 1, [entry(99), entry(100)])
+    assert said(discovery.fill(told, LATER)) == (100, [101], True)
+
+
+def test_a_topic_whose_place_was_forgotten_does_not_begin_with_an_earlier_answer_nor_without_any() -> None:
+    discovery = forgotten(Discovery(), number=7)
+    assert discovery.fill(Fetched(-1, 6, "a", "e", 5, 1, [entry(5)]), LATER) is None
+    assert discovery.overdue(NOW + GIVE_UP) == []
+    assert discovery.holds_forgotten("a")
+    discovery.due(NOW + GIVE_UP, 10)
+    discovery.asked("a", 8)
+    assert said(discovery.fill(Fetched(-1, 7, "a", "f", 2, 1, []), LATER)) == (2, [], True)
+
+
+def test_beyond_the_bound_a_topic_whose_place_was_forgotten_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "MAX_TOPICS", 0)
+    discovery = Discovery()
+    discovery.hold_forgotten(Head("a", "e", 5), NOW)
+    assert "a" not in discovery
 
 
 def test_beyond_the_bound_a_topic_begins_with_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:

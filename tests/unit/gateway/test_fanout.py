@@ -195,7 +195,8 @@ async def test_held_messages_are_delivered_to_the_one_they_were_held_for() -> No
     fanout, counters = made()
     receiver, other = Receiver(), Receiver()
     fanout.live.add("a.b", other)
-    fanout.deliver_held(receiver, [entry(1), entry(2)])
+    for offset in (1, 2):
+        fanout.deliver_held(receiver, entry(offset))
     await turn()
     assert (receiver.heard, other.heard) == ([1, 2], [])
     assert receiver.writes

@@ -46,11 +46,11 @@ class Receiver:
 class House:
     """A healer, its fan-out, and what it asks."""
 
-    def __init__(self) -> None:
+    def __init__(self, **more: int) -> None:
         self.counters = Counters()
         self.fanout = Fanout(DIALECTS, self.counters, max_interval=0.0)
         self.asked: list[FetchRequest] = []
-        self.healer = Healer(self.fanout, self._ask, self.counters)
+        self.healer = Healer(self.fanout, self._ask, self.counters, **more)
 
     def _ask(self, ask: Ask) -> None:
         assert isinstance(ask.request, FetchRequest)
@@ -70,14 +70,14 @@ class House:
         entries = [entry(offset, topic, epoch) for offset in offsets]
         self.healer.answer(Fetched(SESSION, 1, topic, epoch, head, first, entries))
 
-    def fetch(self, after: int, upto: int) -> list[tuple[list[int | None] | None, bool]]:
+    def fetch(self, after: int, upto: int, topic: str = "a") -> list[tuple[list[int | None] | None, bool]]:
         """What somebody who asks for a range is told, once he is."""
         told: list[tuple[list[int | None] | None, bool]] = []
 
         def then(found: Sequence[Kept] | None, looked: bool) -> None:
             told.append((None if found is None else [kept.entry.offset for kept in found], looked))
 
-        self.healer.fetch("a", after, upto, then)
+        self.healer.fetch(topic, after, upto, then)
         return told
 
 
@@ -162,6 +162,96 @@ async def test_a_log_that_is_quiet_is_looked_at_now_and_then(house: House, monke
     house.healer.stop()
 
 
+class Crowded:
+    """A house with room for one place besides those of topics that are subscribed to by name."""
+
+    def __init__(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("gateway.logs.MAX_LOGS", 1)
+        monkeypatch.setattr("gateway.logs.SPARE", 0)
+        monkeypatch.setattr("gateway.discovering.monotonic", lambda: self.now)
+        monkeypatch.setattr("gateway.healing.monotonic", lambda: self.now)
+        monkeypatch.setattr("gateway.discovering.wall", lambda: self.now)
+        self.now = 1_000.0
+        self.house = house
+        self.listener = Receiver()
+        self.subscribe("#", self.listener)
+
+    def subscribe(self, pattern: str, receiver: Receiver) -> None:
+        self.house.fanout.live.add(pattern, receiver)
+        self.house.healer.discoverer.listening.add(pattern, self.now)
+
+    def come(self, offset: int, topic: str = "a", epoch: str = "e", late: float = 0.0) -> None:
+        """A message that was taken so many seconds ago comes, a second after the one before."""
+        self.now += 1.0
+        taken = int((self.now - late) * 1000)
+        self.house.healer.take(Entry(topic, b"1", Encoding.JSON, taken, epoch=epoch, offset=offset, taken=taken))
+
+
+async def test_the_place_of_a_topic_that_is_subscribed_to_by_name_is_kept_however_many_there_are(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowded = Crowded(house, monkeypatch)
+    named = house.listener("named")
+    house.healer.join("named", Joining(), Place("e", 0))
+    crowded.come(1, topic="named")
+    for number in range(5):
+        crowded.come(1, topic=f"t{number}")
+    crowded.come(3, topic="named")
+    assert named.heard == [1], "2 is missing, and waited for"
+    house.answer(2, 3, head=3, topic="named")
+    assert named.heard == [1, 2, 3]
+    house.healer.stop()
+
+
+async def test_who_hears_a_topic_whose_place_was_forgotten_is_told_of_a_gap_before_what_comes_next(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowded = Crowded(house, monkeypatch)
+    crowded.come(1)
+    crowded.come(1, topic="b")
+    assert house.healer.logs.of("a") is None
+    assert house.counters.places_forgotten == 1
+    crowded.come(3)
+    assert crowded.listener.heard == [1, 1, "trimmed", 3], "2 was lost, and nobody knows"
+    crowded.come(4)
+    assert crowded.listener.heard[-1] == 4
+    house.healer.stop()
+
+
+async def test_nothing_is_delivered_twice_of_a_topic_whose_place_was_forgotten(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowded = Crowded(house, monkeypatch)
+    for offset in (1, 2, 3):
+        crowded.come(offset)
+    crowded.come(1, topic="b")
+    assert house.healer.logs.of("a") is None
+    heard = [1, 2, 3, 1]
+    crowded.come(1, late=8.0)
+    assert crowded.listener.heard == heard, "it may be an old one, and a router is asked where the log stands"
+    crowded.now += 1.0
+    await eventually(lambda: [request.topic for request in house.asked] == ["a"])
+    house.answer(1, 2, 3, head=3)
+    assert crowded.listener.heard == [*heard, "trimmed"]
+    crowded.come(4)
+    assert crowded.listener.heard == [*heard, "trimmed", 4]
+    house.healer.stop()
+
+
+async def test_who_subscribes_to_a_topic_whose_place_was_forgotten_has_the_others_told_of_a_gap(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowded = Crowded(house, monkeypatch)
+    crowded.come(1)
+    crowded.come(1, topic="b")
+    joining = Joining()
+    house.fanout.joining.add("a", Holder(Receiver(), joining))
+    house.healer.join("a", joining, Place("e", 5))
+    assert crowded.listener.heard == [1, 1, "trimmed"]
+    assert joining.entries == [], "who is new to it misses nothing"
+    house.healer.stop()
+
+
 async def test_one_read_serves_a_whole_crowd(house: House) -> None:
     house.listener()
     house.come(8)
@@ -242,7 +332,7 @@ async def test_a_window_goes_when_it_has_not_been_needed_for_a_while(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(room, "LOOK", 0.01)
-    monkeypatch.setattr(room, "WINDOW_KEPT", 0.05)
+    monkeypatch.setattr("gateway.windows.KEPT", 0.05)
     house.listener()
     house.come(8)
     house.fetch(6, 8)
@@ -252,6 +342,40 @@ async def test_a_window_goes_when_it_has_not_been_needed_for_a_while(
     assert log.window is not None
     house.healer.start()
     await eventually(lambda: log.window is None)
+    house.healer.stop()
+
+
+async def test_a_window_that_made_room_for_another_is_read_again() -> None:
+    house = House(window_bytes=3)
+    house.listener("#")
+    for topic in ("a", "b"):
+        house.come(8, topic=topic)
+        house.fetch(6, 8, topic)
+        house.answer(7, 8, head=8, topic=topic)
+    assert (house.counters.window_bytes, house.counters.windows_given_up) == (2, 1)
+    asked = len(house.asked)
+    told = house.fetch(6, 8)
+    assert [request.topic for request in house.asked[asked:]] == ["a"]
+    house.answer(7, 8, head=8)
+    assert told == [([7, 8], True)]
+
+
+async def test_what_is_kept_for_a_past_that_cannot_be_read_is_kept_no_more(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.listener()
+    house.come(8)
+    house.fetch(6, 8)
+    house.answer(1, head=1, epoch="f")
+    house.come(2, epoch="f")
+    told = house.fetch(1, 2)
+    monkeypatch.setattr(room, "LOOK", 0.01)
+    monkeypatch.setattr(room, "RANGE_TIMEOUT", 0.0)
+    house.healer.start()
+    log = house.healer.logs.of("a")
+    assert log is not None
+    await eventually(lambda: log.window is None, within=10.0)
+    assert told == [(None, False)]
     house.healer.stop()
 
 

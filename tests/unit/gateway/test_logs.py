@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from gateway import logs as room
+from gateway.counters import Counters
 from gateway.logs import ASK_AGAIN, EPOCH_CHANGED, HOLE_PATIENCE, MAX_HELD, TRIMMED, Logs, Missed, Step, Wanted
 from shared.envelopes import Encoding, Entry, Fetched
 
@@ -21,9 +24,31 @@ def fetched(*offsets: int, head: int, first: int = 1, epoch: str = "e", topic: s
     return Fetched(-1, 1, topic, epoch, head, first, [entry(offset, epoch, topic) for offset in offsets])
 
 
+class Hearing:
+    """Who hears a topic: somebody through a pattern, but for topics that are said to be heard otherwise."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+        self.unheard: set[str] = set()
+
+    def is_heard(self, topic: str) -> bool:
+        return topic not in self.unheard
+
+    def is_named(self, topic: str) -> bool:
+        return topic in self.names
+
+    @property
+    def named(self) -> int:
+        return len(self.names)
+
+
+def empty(hearing: Hearing | None = None) -> Logs:
+    return Logs(hearing or Hearing(), Counters())
+
+
 def following(offset: int = 0, epoch: str = "e") -> Logs:
-    logs = Logs()
-    logs.begin("a", epoch, offset)
+    logs = empty()
+    logs.begin("a", epoch, offset, NOW)
     return logs
 
 
@@ -41,7 +66,7 @@ def test_the_next_offset_is_delivered_and_a_lower_one_is_a_duplicate() -> None:
 
 
 def test_a_topic_that_was_not_followed_is_from_its_first_message_on() -> None:
-    logs = Logs()
+    logs = empty()
     assert seen(logs.take(entry(7), NOW)) == [7]
     assert seen(logs.take(entry(8), NOW)) == [8]
 
@@ -133,9 +158,9 @@ def test_a_doubt_is_asked_about_at_once_and_settled_by_an_answer() -> None:
 
 
 def test_no_more_is_asked_at_once_than_one_wants() -> None:
-    logs = Logs()
+    logs = empty()
     for number in range(5):
-        logs.begin(f"t{number}", "e", 0)
+        logs.begin(f"t{number}", "e", 0, NOW)
     logs.doubt(logs.topics(), NOW)
     assert len(logs.due(NOW, 3)) == 3
     assert logs.due_at == NOW
@@ -152,6 +177,77 @@ def test_what_is_held_is_bounded_and_fetched_once_there_is_room() -> None:
     assert logs.due(LATER, 10) == [Wanted("a", MAX_HELD + 1)]
 
 
+@pytest.fixture
+def room_for_four(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And quiet ones go from the third on."""
+    monkeypatch.setattr(room, "MAX_LOGS", 4)
+    monkeypatch.setattr(room, "SPARE", 2)
+
+
+@pytest.mark.usefixtures("room_for_four")
+def test_a_place_to_which_something_was_delivered_lately_stays_and_a_quiet_one_goes() -> None:
+    logs = empty()
+    for topic in ("busy", "quiet"):
+        logs.begin(topic, "e", 0, NOW)
+    logs.take(entry(1, topic="busy"), NOW + 1)
+    logs.begin("new", "e", 0, NOW + 2)
+    assert logs.topics() == ["new", "busy"]
+    assert logs.may_know("quiet", since=NOW)
+    assert not logs.may_know("quiet", since=NOW + 0.1), "nothing was delivered of it since it was looked at"
+    assert not logs.may_know("busy", since=NOW)
+
+
+@pytest.mark.usefixtures("room_for_four")
+def test_a_place_that_was_looked_at_and_is_quiet_since_then_goes_though_it_was_busy_before() -> None:
+    logs = empty()
+    logs.begin("a", "e", 0, NOW)
+    logs.take(entry(1, topic="a"), NOW)
+    for number in range(4):
+        logs.begin(f"t{number}", "e", 0, NOW + number)
+        logs.take(entry(1, topic=f"t{number}"), NOW + number)
+    assert logs.of("a") is None
+
+
+@pytest.mark.usefixtures("room_for_four")
+def test_the_place_of_a_topic_that_is_subscribed_to_by_name_is_never_forgotten() -> None:
+    hearing = Hearing()
+    hearing.names = {f"name{number}" for number in range(50)}
+    logs = empty(hearing)
+    for topic in sorted(hearing.names):
+        logs.begin(topic, "e", 0, NOW)
+    for number in range(200):
+        logs.begin(f"t{number}", "e", 0, NOW)
+    assert hearing.names < set(logs.topics())
+    assert len(logs) <= 50 + 4
+
+
+@pytest.mark.usefixtures("room_for_four")
+def test_the_place_of_a_topic_that_nobody_hears_goes_without_a_word() -> None:
+    hearing = Hearing()
+    logs = empty(hearing)
+    for topic in ("unheard", "quiet"):
+        logs.begin(topic, "e", 0, NOW)
+    hearing.unheard.add("unheard")
+    logs.begin("new", "e", 0, NOW)
+    assert logs.topics() == ["quiet", "new"]
+    assert not logs.may_know("unheard", since=NOW)
+
+
+@pytest.mark.usefixtures("room_for_four")
+def test_where_all_are_busy_one_goes_that_was_not_looked_at_for_longest_and_the_bound_is_kept() -> None:
+    counters = Counters()
+    logs = Logs(Hearing(), counters)
+    for number in range(20):
+        logs.begin(f"t{number}", "e", 0, NOW + number)
+        for topic in logs.topics():
+            log = logs.of(topic)
+            assert log is not None
+            logs.take(entry(log.offset + 1, topic=topic), NOW + number)
+    assert len(logs) <= 4
+    assert counters.places_forgotten == 16
+    assert logs.delivered_until > NOW, "something may have been delivered of them until just now"
+
+
 class Bus(RuleBasedStateMachine):
     """A log that grows, and a bus that loses, doubles and overtakes: what comes out is the log, or says what is not."""
 
@@ -159,8 +255,8 @@ class Bus(RuleBasedStateMachine):
     def begin(self, start: int) -> None:
         self.now = NOW
         self.epoch, self.head, self.first = 1, start, 1
-        self.logs = Logs()
-        self.logs.begin("a", "1", start)
+        self.logs = empty()
+        self.logs.begin("a", "1", start, NOW)
         self.place = (1, start)
         self.on_its_way: list[Entry] = []
 

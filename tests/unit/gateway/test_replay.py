@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from gateway.codecs import DIALECTS
 from gateway.counters import Counters
-from gateway.replay import PIECE, Replays
+from gateway.logs import TRIMMED, Missed, Step
+from gateway.replay import PIECE, Replays, send_held
 from gateway.window import Kept
-from shared.envelopes import Encoding, Entry
+from shared.envelopes import Encoding, Entry, Slow
 
 JSON = DIALECTS[0]
 
@@ -100,3 +101,20 @@ def test_a_message_is_encoded_once_for_all_who_missed_it() -> None:
     replaying(one, kept)
     replaying(other, kept)
     assert one.got[0] is other.got[0]
+
+
+def test_what_was_held_is_sent_as_far_as_there_is_room_but_for_what_may_be_left_out() -> None:
+    reader = Reader()
+    size = PIECE // 2
+
+    def send(step: Step) -> None:
+        reader.push(step.payload if isinstance(step, Entry) else b"gap")
+
+    held: list[Step] = [each.entry for each in past(3, size)]
+    gap = Missed("a", "e", 5, TRIMMED)
+    droppable = Entry("b", b"1" * size, Encoding.JSON, 0, epoch="e", offset=1, slow=Slow.DROP)
+    assert send_held(reader, held, send) == 2
+    assert send_held(reader, [gap, *held], send) == 0
+    assert send_held(reader, [droppable, held[2]], send) == 1
+    reader.flush()
+    assert send_held(reader, [gap, held[2]], send) == 2

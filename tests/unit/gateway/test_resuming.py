@@ -10,12 +10,13 @@ import pytest
 from gateway.catchup import Joining, Place
 from gateway.codecs import DIALECTS
 from gateway.counters import Counters
-from gateway.effects import CatchUp, CatchUpAll, Effect, Replay, Send
+from gateway.effects import Ask, CatchUp, CatchUpAll, Effect, Replay, Send
 from gateway.fanout import Fanout, Holder
 from gateway.healing import SESSION, Healer
+from gateway.reading import AT_ONCE
 from gateway.resuming import Resuming
-from shared.envelopes import Encoding, Entry, Fetched, Head
-from shared.frames import Position, Since
+from shared.envelopes import Encoding, Entry, Fetched, FetchRequest, Head
+from shared.frames import Gap, Position, Since
 
 
 class Session:
@@ -70,6 +71,36 @@ async def test_who_has_more_than_came_here_is_told_nothing_twice(head: int, plac
     assert (subscribed.frame.offset, subscribed.frame.recovered) == (3, True)  # type: ignore[union-attr]
     assert isinstance(replay, Replay)
     assert list(replay.past) == []
+    healer.stop()
+
+
+async def test_the_past_of_a_pattern_is_asked_for_some_topics_at_a_time() -> None:
+    done: list[Effect] = []
+    asked: list[str] = []
+
+    def ask(ask: Ask) -> None:
+        assert isinstance(ask.request, FetchRequest)
+        asked.append(ask.request.topic)
+
+    counters = Counters()
+    healer = Healer(Fanout(DIALECTS, counters, max_interval=0.0), ask, counters)
+    joining = Joining()
+    comes = Connection(joining)
+    comes.session.topics = {"#": joining}
+    heads = tuple(Head(f"t{number}", "e", 1) for number in range(AT_ONCE + 5))
+    resuming = Resuming(healer, lambda _, effects: done.extend(effects), counters)
+    resuming.catch_up_all(comes, CatchUpAll(1, "#", joining, heads, Since(at=0), 9))  # type: ignore[arg-type]
+    assert len(asked) == AT_ONCE
+    healer.logs.begin("t34", "f", 0, 0.0)
+    for topic in asked:
+        assert done == []
+        healer.answer(Fetched(SESSION, 1, topic, "e", 1, 1, [Entry(topic, b"", Encoding.JSON, 0, epoch="e", offset=1)]))
+    assert len(asked) == len(heads) - 1, "the log of one is another now"
+    assert [effect.frame.topic for effect in done if isinstance(effect, Send) and isinstance(effect.frame, Gap)] == [
+        "t34"
+    ]
+    [replay] = [effect for effect in done if isinstance(effect, Replay)]
+    assert len(replay.past) == len(heads) - 1
     healer.stop()
 
 

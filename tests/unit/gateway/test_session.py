@@ -7,17 +7,17 @@ import pytest
 from msgspec import Raw, to_builtins
 
 from gateway.app import session_limits
-from gateway.catchup import Place
+from gateway.catchup import Place, held_by_all
 from gateway.effects import (
     Ask,
     CatchUp,
     Count,
     Effect,
     End,
-    GoLive,
     Identify,
     Join,
     Leave,
+    Replay,
     Send,
     SendHistory,
     TakeEarly,
@@ -26,6 +26,7 @@ from gateway.flood import FRAME_BYTES, FloodLimits
 from gateway.session import Session, SessionLimits
 from gateway.settings import GatewaySettings, Limits
 from gateway.states import State
+from gateway.subscribing import live
 from shared import envelopes, frames
 from shared.codes import CloseCode
 from shared.envelopes import Encoding, Entry
@@ -92,7 +93,9 @@ def publish(request: int, topic: str = "a", **more: Any) -> frames.Publish:
 
 def subscribed(session: Session, topic: str, request: int = 100) -> Session:
     number = asked(session.receive(frames.Subscribe(request, topic), START)).id
-    session.answer(envelopes.SubscribeAllowed(5, number, topic), START)
+    (_, replay) = session.answer(envelopes.SubscribeAllowed(5, number, topic), START)
+    assert isinstance(replay, Replay)
+    live(session.topics, topic, replay.joining)
     return session
 
 
@@ -311,7 +314,7 @@ class TestSubscribing:
         frame = frames.Subscribe(9, "a", frames.Position("e", 3))
         assert asked(active().receive(frame, START)).resume is True
 
-    def test_subscribed_comes_first_then_what_was_held_then_live(self) -> None:
+    def test_subscribed_comes_first_then_what_was_held(self) -> None:
         session = active()
         (join,) = session.receive(frames.Subscribe(9, "a"), START)
         assert isinstance(join, Join)
@@ -319,9 +322,9 @@ class TestSubscribing:
         join.joining.hold(held)
         effects = session.answer(envelopes.SubscribeAllowed(5, join.ask.request.id, "a", None, None, False), START)
         assert sent(effects[:1]) == [{"type": "subscribed", "id": 9, "topic": "a", "recovered": False}]
-        assert effects[1:] == [GoLive("a", join.joining)]
+        assert effects[1:] == [Replay("a", join.joining, ())]
         assert join.joining.entries == [held]
-        assert session.topics == {"a": None}
+        assert session.topics == {"a": join.joining}, "live only when that is sent"
 
     def test_a_topic_with_a_log_is_caught_up_with_before_it_is_live(self) -> None:
         session = active()
@@ -390,7 +393,7 @@ class TestSubscribing:
         assert ended(effects) is CloseCode.SLOW
         assert sent(effects) == []
 
-    def test_what_two_subscriptions_hold_is_delivered_by_the_first_that_goes_live_and_in_order(self) -> None:
+    def test_what_two_subscriptions_hold_is_held_for_the_first_that_goes_live_and_in_order(self) -> None:
         session = active()
         first, second = (session.receive(frames.Subscribe(n, t), START)[0] for n, t in ((9, "a.*"), (10, "a.b")))
         assert isinstance(first, Join)
@@ -399,10 +402,11 @@ class TestSubscribing:
         for one in (before, both, other):
             first.joining.hold(one)
         second.joining.hold(both)
-        session.answer(envelopes.SubscribeAllowed(5, second.ask.request.id, "a.b"), START)
-        assert second.joining.entries == [before, both]
-        session.answer(envelopes.SubscribeAllowed(5, first.ask.request.id, "a.*"), START)
-        assert first.joining.entries == [other]
+        joinings = [joining for joining in session.topics.values() if joining is not None]
+        assert held_by_all(joinings, "a.b") == [before, both]
+        for joining in joinings:
+            joining.drop([before, both])
+        assert held_by_all(joinings, "a.*") == [other]
 
 
 class TestUnsubscribing:
@@ -442,7 +446,7 @@ class TestUnsubscribing:
         assert [type(effect) for effect in effects] == [Send]
         assert session.topics == {"a": second.joining}
         effects = session.answer(envelopes.SubscribeAllowed(5, second.ask.request.id, "a"), START)
-        assert effects[1:] == [GoLive("a", second.joining)]
+        assert effects[1:] == [Replay("a", second.joining, ())]
 
 
 class TestTokens:

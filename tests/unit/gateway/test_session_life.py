@@ -7,10 +7,11 @@ from msgspec import Raw
 
 from gateway.catchup import Joining
 from gateway.counters import Counters
-from gateway.effects import Ask, Count, Effect, End, GoLive, Identify, Join, Leave, Send, TakeEarly
+from gateway.effects import Ask, Count, Effect, End, GoLive, Identify, Join, Leave, Replay, Send, TakeEarly
 from gateway.flood import FloodLimits
 from gateway.session import Session, SessionLimits
 from gateway.states import State
+from gateway.subscribing import live
 from shared import envelopes, frames
 from shared.codes import CloseCode, ErrorCode
 from shared.envelopes import Encoding, Entry
@@ -227,6 +228,9 @@ class Life(RuleBasedStateMachine):
                     assert topic not in self.joining
                     assert topic not in self.live
                     self.joining[topic] = joining
+                case Replay(topic, joining, _):
+                    assert self.joining[topic] is joining
+                    self.perform(live(self.session.topics, topic, joining))
                 case GoLive(topic, joining):
                     assert self.joining.pop(topic) is joining
                     self.live.add(topic)
