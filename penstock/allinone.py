@@ -10,7 +10,7 @@ from gateway.app import Gateway
 from gateway.settings import GatewaySettings
 from gateway.transports.listener import bind
 from penstock import local, tokens
-from penstock.alone import Alone
+from penstock.alone import guarded
 from penstock.broker import identity
 from penstock.composition import OpenBus, OpenStore, load, make_bus, make_store
 from penstock.local import Door
@@ -122,8 +122,7 @@ class AllInOne:
             FreePort(programs.gateway),
             OpenStore(store),
             OpenBus(buses["router"]),
-            *(() if programs.router.store_url is not None else (Alone(buses["router"]),)),
-            router,
+            *guarded(programs.process, buses["router"], router, in_memory=programs.router.store_url is None),
             OpenBus(buses["worker"]),
             worker,
             OpenBus(buses["gateway"]),

@@ -73,17 +73,19 @@ def run_behind(
     make: Callable[[CountedBus], Behind],
     before: Sequence[Service] = (),
     counters: Mapping[str, object] = MappingProxyType({}),
+    guard: Callable[[CountedBus, Service], Sequence[Service]] = lambda bus, program: (program,),
 ) -> Exit:
     """Run a router or a worker until a signal comes; `make` is given a bus.
 
-    What comes `before` is started first and stopped last; `counters` are what it counts, by name. Where
-    ``metrics_port`` is set the process serves its metrics and its health there, from its first moment to its last.
+    What comes `before` is started first and stopped last; `counters` are what it counts, by name. `guard` returns the
+    program and who looks out for it, in the order of their start. Where ``metrics_port`` is set the process serves its
+    metrics and its health there, from its first moment to its last.
     """
 
     def services(log: LogCounters) -> Sequence[Service]:
         bus = make_bus(settings, None, name)
         program, leaving = make(bus), Leaving()
-        parts: list[Service] = [*before, OpenBus(bus), program, leaving]
+        parts: list[Service] = [*before, OpenBus(bus), *guard(bus, program), leaving]
         if settings.metrics_port is not None:
 
             def ready() -> Answer:

@@ -51,7 +51,7 @@ class RollCall:
         called = await self._storage.call(
             Roll(self._lease, commands=connected(gateways, user), spare=self._is_lenient())
         )
-        return None if called is None else together(called.attendances, user)
+        return None if called is None else together(called.attendances)
 
     def _is_lenient(self) -> bool:
         return monotonic() < max(self._since, self._storage.back_at) + LENIENCY * self._lease

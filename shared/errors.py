@@ -8,6 +8,7 @@
     │   └── MissingPlugin           the broker lacks a plugin we cannot do without
     ├── BusError                    the bus could not take a message or an order
     │   ├── BusAway                 no connection; comes back by itself
+    │   │   └── QueueTaken          another connection has a queue of this name to itself
     │   ├── BusBlocked              the broker holds publishers back (an alarm)
     │   ├── PublishRefused          the broker said no (nack): a queue on the way is full
     │   ├── Unroutable              no queue was bound for a message that must have one (return)
@@ -43,6 +44,10 @@ class BusError(PenstockError):
 
 class BusAway(BusError):
     """There is no connection to the broker just now."""
+
+
+class QueueTaken(BusAway):
+    """Another connection has a queue of this name to itself; it goes with that one."""
 
 
 class BusBlocked(BusError):

@@ -24,6 +24,6 @@ async def sessions(url: str, user: str | None, limit: int) -> dict[str, Any]:
         called = await store.call(Roll(0.0, commands=connected(alive, user)), monotonic())
     finally:
         await store.close()
-    found = together(called.attendances, user)
+    found = together(called.attendances)
     listed = [Member(each.user, each.session, Raw(each.info)) for each in found.members[:limit]]
     return {"count": found.sessions, "sessions": [described(each) for each in listed]}

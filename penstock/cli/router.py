@@ -27,6 +27,7 @@ def command(**options: Any) -> Exit:
       PENSTOCK_AUTH__SECRET=… penstock router --amqp-url amqp://penstock:secret@broker --store-url redis://store
       PENSTOCK_AUTH__JWKS_URL=https://login.example.com/jwks.json penstock router
     """
+    from penstock.alone import guarded
     from penstock.composition import OpenStore, load, make_store
     from penstock.settings import ProcessSettings
     from penstock.single import run_behind
@@ -43,4 +44,11 @@ def command(**options: Any) -> Exit:
     process = load(ProcessSettings, options)
     store = make_store(settings, "router" if process.amqp_url else None)  # without a broker, that is told first
     counters = {"store": store.counters}
-    return run_behind("router", process, lambda bus: Router(settings, bus, store), [OpenStore(store)], counters)
+    return run_behind(
+        "router",
+        process,
+        lambda bus: Router(settings, bus, store),
+        [OpenStore(store)],
+        counters,
+        lambda bus, router: guarded(process, bus, router, in_memory=False),
+    )

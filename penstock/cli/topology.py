@@ -34,7 +34,8 @@ def command() -> None:
 def show(as_json: bool) -> None:
     """Show what Penstock declares, without asking a broker.
 
-    A gateway adds exclusive queues of its own: penstock.gateway.ID, penstock.dropped.ID and penstock.replies.ID.
+    A gateway adds exclusive queues of its own: penstock.gateway.ID, penstock.dropped.ID and penstock.replies.ID. A
+    router adds penstock.spill.N when it is needed, and `penstock up` without a store the exclusive penstock.memory.
 
     \b
     Examples:

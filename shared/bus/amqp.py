@@ -46,6 +46,7 @@ class AmqpBus:
 
     def __init__(self, url: str, name: str = "penstock", *, heartbeat: int = HEARTBEAT) -> None:
         self.counters = BusCounters()
+        self.failure: Exception | None = None
         self._url = broker_url(url)
         self._name = name
         self._heartbeat = heartbeat
@@ -155,6 +156,7 @@ class AmqpBus:
                 attempt = attempt if loop.time() - began < STABLE_AFTER else 0
             except (BusError, ConfigurationError) as error:
                 cause = str(error)
+                self.failure = error
                 self.counters.attempts_failed += 1
                 if isinstance(error, ConfigurationError) and self._has_not_opened(error):
                     return
@@ -178,6 +180,7 @@ class AmqpBus:
             if session.lost.done():
                 raise BusAway(session.lost.result())
             self._session = session
+        self.failure = None
         self._told.clear()
         if self._opened.done():
             self.counters.reconnections += 1

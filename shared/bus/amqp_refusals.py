@@ -14,6 +14,7 @@ from shared.errors import (
     ConfigurationError,
     MissingPlugin,
     PublishRefused,
+    QueueTaken,
     TopologyMismatch,
     Unroutable,
 )
@@ -44,7 +45,8 @@ class Refusal:
 def of_order(refusal: Refusal) -> ConfigurationError | BusAway:
     """Return the error of an order (declare, bind, consume …) that was refused.
 
-    `BusAway` where trying again may help, `ConfigurationError` where it cannot.
+    `BusAway` where trying again may help (`QueueTaken` for the queue of another connection), `ConfigurationError` where
+    it cannot.
     """
     text = refusal.text
     if (kind := _EXCHANGE_KIND.search(text)) is not None:
@@ -64,7 +66,8 @@ def of_order(refusal: Refusal) -> ConfigurationError | BusAway:
         return ConfigurationError(
             f"the broker's user may not do this: {refusal}; grant it configure, write and read on penstock.*"
         )
-    return BusAway(f"the broker refused it for now: {refusal}")
+    error = QueueTaken if refusal.code == LOCKED else BusAway
+    return error(f"the broker refused it for now: {refusal}")
 
 
 def of_connection(refusal: Refusal, user: str, vhost: str) -> ConfigurationError | BusAway:

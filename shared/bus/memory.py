@@ -29,6 +29,7 @@ class MemoryBus:
 
     def __init__(self, broker: MemoryBroker, name: str = "memory") -> None:
         self.counters = BusCounters()
+        self.failure: Exception | None = None
         self._broker = broker
         self._states = States(name)
         self._remembered = Remembered()
@@ -150,6 +151,7 @@ class MemoryBus:
                 self._generation += 1
                 intake.begin(connection, self._generation)
         except (BusAway, TopologyMismatch) as error:
+            self.failure = error
             self.counters.attempts_failed += 1
             self._disconnect()
             if self._opened is not None and not self._opened.done() and isinstance(error, ConfigurationError):
@@ -180,6 +182,7 @@ class MemoryBus:
                 fail(future, error)
 
     def _hear_ready(self) -> None:
+        self.failure = None
         if self._opened is not None and not self._opened.done():
             self._opened.set_result(None)
         else:

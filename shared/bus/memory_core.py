@@ -12,7 +12,7 @@ from shared.bus.memory_queue import Consumer, DeadLetter, Letter, MemoryQueue
 from shared.bus.memory_routing import MemoryExchange, Routes
 from shared.bus.port import HeaderValue, Message
 from shared.bus.topology import CC_HEADER, Binding, Exchange, Queue, Topology
-from shared.errors import BusAway, BusError, PublishRefused, TopologyMismatch, Unroutable
+from shared.errors import BusAway, BusError, PublishRefused, QueueTaken, TopologyMismatch, Unroutable
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ class Broker:
 
     def _claim(self, connection: Connection, queue: str) -> None:
         if self._owners.get(queue, connection) is not connection:
-            raise BusAway(f"queue {queue} belongs to another connection")
+            raise QueueTaken(f"queue {queue} belongs to another connection")
 
     def _exchange(self, name: str) -> MemoryExchange:
         if name not in self._routes.exchanges:

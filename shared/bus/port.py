@@ -168,6 +168,9 @@ class Bus(Protocol):
     counters: BusCounters
     """What this bus has done and refused so far."""
 
+    failure: Exception | None
+    """Why the last attempt to be `READY` failed; None where none has since the bus was."""
+
     @property
     def state(self) -> BusState:
         """Return whether the bus takes messages now."""
@@ -188,7 +191,8 @@ class Bus(Protocol):
         """Have these exchanges, queues and bindings, now and after each reconnection.
 
         Raises `TopologyMismatch` or `MissingPlugin` where the broker will not have them, `BusAway` where there is no
-        connection now (it is remembered all the same).
+        connection now, and as one of these `QueueTaken` where another has such a queue to itself (it is remembered all
+        the same, and the bus is away until it can be had).
         """
 
     async def bind(self, queue: str, exchange: str, keys: Iterable[str]) -> None:
@@ -221,5 +225,6 @@ class Bus(Protocol):
     async def depth(self, queue: str) -> Depth | None:
         """Return how full `queue` is, None where it does not exist.
 
-        Raises `BusAway` where there is no connection now, or the queue belongs to another one.
+        Raises `BusAway` where there is no connection now, and as one of these `QueueTaken` where another has the queue
+        to itself.
         """

@@ -22,6 +22,7 @@ CONTROL = "penstock.control"
 SIGNALS = "penstock.signals"
 CALLS = "penstock.calls"
 DEAD = "penstock.dead"
+MEMORY = "penstock.memory"
 
 ANY_SLOT = "any"
 """The routing key by which gateways with pattern subscriptions hear every slot."""
@@ -42,6 +43,7 @@ REPLIES_MESSAGES = 50_000
 REPLIES_BYTES = 64 * 2**20
 DEAD_MESSAGES = 100_000
 DEAD_BYTES = 256 * 2**20
+MEMORY_BYTES = 2**20
 
 
 class ExchangeKind(StrEnum):
@@ -237,6 +239,13 @@ def spill(route: str) -> Topology:
         dead_letter_exchange=DEAD,
     )
     return Topology(queues=(queue,))
+
+
+def memory() -> Topology:
+    """Return what a router has that keeps logs in its own memory. Nothing goes through it: who has it counts."""
+    return Topology(
+        queues=(Queue(MEMORY, QueueKind.CLASSIC, 1, MEMORY_BYTES, Overflow.DROP_HEAD, exclusive=True),)
+    )
 
 
 def slot_keys(slots: Iterable[int]) -> list[str]:

@@ -36,7 +36,7 @@ class Place:
         for member in command.went:
             left += self._go(command.gateway, member.user, member.session, now, command.linger)
         listed = list(self._listed(command)) if command.limit else []
-        sessions = sum(map(len, self._hosts.values())) if command.limit else 0
+        sessions = self._sessions(command.user) if command.limit else 0
         return Attendance(self.topic, joined, left, len(self._users), sessions, listed)
 
     def _overdue(self, now: float) -> Iterator[Member]:
@@ -75,6 +75,11 @@ class Place:
     def _forget(self, user: str) -> Member:
         self._leaving.pop(user, None)
         return next(iter(self._users.pop(user).values()))
+
+    def _sessions(self, user: str | None) -> int:
+        if user is None:
+            return sum(map(len, self._hosts.values()))
+        return 0 if user in self._leaving else len(self._users.get(user, ()))
 
     def _listed(self, command: Attend) -> Iterator[Member]:
         room, count = LISTED_BYTES, 0

@@ -78,7 +78,7 @@ class Attendance:
     """What became of one topic. `count` is the users, `sessions` the sessions there; both exact.
 
     `joined` and `left` are users, each with the session that made the difference. `sessions` is only told where members
-    are listed.
+    are listed: all that are there, or those of the user whose they are, however many of them are listed.
     """
 
     topic: str
@@ -109,9 +109,8 @@ def connected(gateways: Iterable[str], user: str | None) -> list[Attend]:
     return [Attend(OWN + gateway, limit=MAX_SESSIONS, each=True, user=user) for gateway in gateways]
 
 
-def together(attendances: Iterable[Attendance], user: str | None) -> Attendance:
-    """Return the sessions of all gateways as one. Of a `user`, those that are listed are counted."""
+def together(attendances: Iterable[Attendance]) -> Attendance:
+    """Return the sessions of all gateways as one."""
     each = list(attendances)
     members = [member for attendance in each for member in attendance.members]
-    sessions = sum(attendance.sessions for attendance in each) if user is None else len(members)
-    return Attendance("", sessions=sessions, members=members)
+    return Attendance("", sessions=sum(attendance.sessions for attendance in each), members=members)

@@ -9,7 +9,7 @@
 --
 -- Answered: names of leases, gateways that are alive, topics of the partitions that are to be looked at, 1 where there
 -- are more, an attendance for each command. An attendance: topic, {user, session, info, …} who joined, who left, users,
--- sessions, members.
+-- sessions (those of the user, where one is given), members.
 --
 -- A topic is: <tag>here:<topic>, a hash of users, each with {0 or when they are gone for good, session, info, …};
 -- <tag>leaving:<topic>, those users by that time; <tag>hosts:<topic>, a set of gateways; and for each of these
@@ -185,11 +185,15 @@ local function attend(tag, topic, gateway, came, went, linger, limit, room, each
     return true
   end
   if limit > 0 then
-    for _, host in ipairs(redis.call('SMEMBERS', hosts)) do sessions = sessions + redis.call('HLEN', of(host)) end
     if only then
       local packed = redis.call('HGET', here, only)
-      if packed then list(only, packed) end
+      if packed then
+        local known = cmsgpack.unpack(packed)
+        if known[1] == 0 then sessions = (#known - 1) / 2 end
+        list(only, packed)
+      end
     else
+      for _, host in ipairs(redis.call('SMEMBERS', hosts)) do sessions = sessions + redis.call('HLEN', of(host)) end
       local cursor, goes_on = '0', true
       repeat
         local page = redis.call('HSCAN', here, cursor, 'COUNT', limit)

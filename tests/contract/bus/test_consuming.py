@@ -8,7 +8,7 @@ import pytest
 
 from shared.bus.port import Depth, Message, Source
 from shared.bus.topology import QueueKind
-from shared.errors import BusAway, TopologyMismatch
+from shared.errors import BusAway, QueueTaken, TopologyMismatch
 from tests.contract.bus.harness import Taker, gone, send, settled
 from tests.contract.bus.shapes import only, own, partition, plain
 from tests.support.eventually import eventually
@@ -193,7 +193,7 @@ async def test_an_exclusive_queue_is_of_one_bus_and_ends_with_it(harness, bus):
     await bus.declare(only(own("mine")))
     with pytest.raises(BusAway, match="mine"):
         await Taker(other).take("mine")
-    with pytest.raises(BusAway, match="mine"):
+    with pytest.raises(QueueTaken, match="mine"):
         await other.depth("mine")
     await send(bus, "", "mine", NUMBERS)
     await harness.kill(bus)

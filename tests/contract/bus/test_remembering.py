@@ -4,7 +4,7 @@ import pytest
 
 from shared.bus.port import BusState
 from shared.bus.topology import Binding, Exchange, ExchangeKind, Overflow, Queue, QueueKind, Topology
-from shared.errors import BusAway, TopologyMismatch
+from shared.errors import BusAway, QueueTaken, TopologyMismatch
 from tests.contract.bus.harness import Taker, send
 from tests.contract.bus.shapes import only, own, plain
 from tests.support.eventually import eventually
@@ -43,6 +43,20 @@ async def test_what_is_declared_bound_and_consumed_while_away_is_there_when_it_i
     await ready(bus)
     await send(bus, "x", "a", [b"1"])
     await taker.has(1)
+
+
+async def test_a_bus_that_cannot_have_all_again_stays_away_and_knows_why(harness, bus):
+    other = await harness.bus("other")
+    await other.declare(only(own("mine")))
+    await harness.cut(bus)
+    with pytest.raises(BusAway):
+        await bus.declare(only(own("mine")))
+    await eventually(lambda: isinstance(bus.failure, QueueTaken))
+    assert bus.state is BusState.AWAY
+    await harness.kill(other)
+    await harness.bus("another")  # at which a broker in memory looks who may come back
+    await ready(bus)
+    assert bus.failure is None
 
 
 async def test_each_change_of_state_is_told_once_with_its_cause(harness, bus):

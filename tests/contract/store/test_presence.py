@@ -150,8 +150,21 @@ async def test_all_sessions_are_listed_where_that_is_wanted_and_of_one_user(stor
     assert users((await look(store, each=True)).members) == ["ann", "ann", "bob"]
     assert len((await look(store, each=True, limit=2)).members) == 2
     found = await look(store, each=True, user="ann")
-    assert (users(found.members), found.sessions) == (["ann", "ann"], 3)
-    assert not (await look(store, each=True, user="eve")).members
+    assert (users(found.members), found.sessions) == (["ann", "ann"], 2)
+    assert await look(store, each=True, user="eve") == Attendance("a", [], [], 2, 0, [])
+
+
+async def test_the_sessions_of_a_user_are_counted_exactly_however_few_are_listed(store: Store) -> None:
+    large = b"\xc6" + (30_000).to_bytes(4) + b"x" * 30_000
+    await attend(store, come(*(one("ann", number, info=large) for number in range(5)), one("bob", 7)))
+    await attend(store, come(one("ann", 1, "g2"), gateway="g2"))
+    await attend(store, go(one("ann", 2)))
+    for limit, listed in ((1, 1), (100, 2)):
+        found = await look(store, each=True, user="ann", limit=limit)
+        assert (found.sessions, users(found.members)) == (5, ["ann"] * listed)
+    await attend(store, go(one("bob", 7), linger=LINGER))
+    found = await look(store, each=True, user="bob")
+    assert (found.sessions, users(found.members)) == (0, ["bob"]), "who lingers has no session"
 
 
 async def test_a_topic_of_any_name_and_a_user_of_any_name_stay_apart(store: Store) -> None:

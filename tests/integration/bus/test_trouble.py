@@ -9,7 +9,7 @@ from shared.bus.amqp import AmqpBus
 from shared.bus.port import BusState, Message
 from shared.bus.topology import Binding, Exchange, ExchangeKind, Topology
 from shared.bus.wire import ack_frame
-from shared.errors import BusAway, ConfirmTimeout, Unroutable
+from shared.errors import BusAway, ConfirmTimeout, QueueTaken, Unroutable
 from tests.contract.bus.harness import Taker, outcome, send
 from tests.contract.bus.shapes import only, own, partition, plain
 from tests.support.eventually import eventually
@@ -84,7 +84,7 @@ async def test_an_exclusive_queue_that_another_connection_still_holds_is_waited_
     zombie = await connect(vhost.amqp_url, "zombie")
     await zombie.declare(only(own("mine")))
     bus = await connect(vhost.amqp_url)
-    with pytest.raises(BusAway, match="mine"):
+    with pytest.raises(QueueTaken, match="mine"):
         await bus.declare(only(own("mine")))
     taker = await Taker(bus).take("mine")
     await eventually(lambda: bus.counters.attempts_failed >= 2)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 
 import pytest
 
 from penstock.cli.exits import Exit
+from router.tokens import MAX_NAME
+from shared.store.roll import LISTED_BYTES
 from tests.support.client import open_socket
 from tests.support.eventually import wait_until
-from tests.support.penstock import SECRET, token
+from tests.support.penstock import API_KEY, SECRET, token
 from tests.support.ports import free_port
 
 LEASE, LINGER = 4, 1
@@ -20,9 +23,9 @@ LEASE, LINGER = 4, 1
 class Fleet:
     """A router and two gateways over RabbitMQ and a store."""
 
-    def __init__(self, penstock, amqp_url, store_url):
+    def __init__(self, penstock, amqp_url, store_url, **settings):
         self.penstock = penstock
-        self.settings = {
+        self.settings = settings | {
             "PENSTOCK_AMQP_URL": amqp_url,
             "PENSTOCK_STORE_URL": store_url,
             "PENSTOCK_AUTH__SECRET": SECRET,
@@ -37,9 +40,14 @@ class Fleet:
         for gateway, port in zip(self.gateways, self.ports, strict=True):
             gateway.answers(port, "/readyz")
 
-    async def client(self, user, number):
+    async def connected(self, user, number):
         client = await open_socket(f"ws://127.0.0.1:{self.ports[number]}/ws")
-        await client.request("connect", token=token(user))
+        answer = await client.request("connect", token=token(user))
+        assert answer["type"] == "connected", answer
+        return client
+
+    async def client(self, user, number):
+        client = await self.connected(user, number)
         await client.request("subscribe", topic="room.1", presence=True)
         return client
 
@@ -47,6 +55,12 @@ class Fleet:
         code, out, err = self.penstock.run("sessions", "--json", *options, **self.settings)
         assert code == Exit.OK, err
         return json.loads(out)
+
+    def counts(self, *options):
+        """How many are connected, by the store and by a gateway, and how many of them are listed, at most."""
+        over_http = ("--url", f"http://127.0.0.1:{self.ports[0]}")
+        answers = [self.sessions("--limit", "1000", *options, *way) for way in ((), over_http)]
+        return [answer["count"] for answer in answers], max(len(answer["sessions"]) for answer in answers)
 
 
 @pytest.fixture
@@ -85,3 +99,22 @@ async def test_a_gateway_that_is_killed_leaves_no_ghosts_and_one_that_stood_stil
     assert [each["user"] for each in fleet.sessions()["sessions"]] == ["watcher"]
     await ann.leave()
     await watcher.leave()
+
+
+async def test_the_count_of_a_users_sessions_is_exact_though_they_are_too_many_to_be_listed(
+    penstock, vhost, store_url
+):
+    user = "u" * MAX_NAME
+    many = LISTED_BYTES // MAX_NAME - 80  # beside the name each takes some bytes more
+    settings = {"PENSTOCK_API_KEYS": API_KEY, "PENSTOCK_GATEWAY__MAX_PER_USER": str(many)}
+    fleet = Fleet(penstock, vhost.amqp_url, store_url, **settings)
+    clients = [await fleet.connected("ann", 0), await fleet.connected(user, 1)]
+    for _ in range(0, many, 48):
+        clients += await asyncio.gather(*[fleet.connected(user, 0) for _ in range(48)])
+    assert len(clients) > many
+    wait_until(lambda: fleet.sessions()["count"] == len(clients))
+    counts, listed = fleet.counts("--user", user)
+    assert counts == [len(clients) - 1] * 2
+    assert listed < len(clients) - 1
+    for client in clients:
+        await client.leave()

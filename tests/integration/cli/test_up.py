@@ -259,14 +259,6 @@ def test_two_on_one_broker_take_each_others_tokens(penstock, vhost, store_url):
             assert listening.ends() == Exit.OK
 
 
-def test_a_second_one_on_a_broker_is_refused_a_memory_of_its_own(penstock, vhost, port):
-    first = penstock.start("up", "--port", str(port), "--amqp-url", vhost.amqp_url)
-    first.says("store: memory")
-    second = penstock.start("up", "--port", "0", "--amqp-url", vhost.amqp_url)
-    second.says("Another router works on this broker", on="err")
-    assert second.ends() == Exit.CONFIGURATION
-
-
 def test_three_processes_do_what_one_does(penstock, vhost, store_url, port):
     settings = {"PENSTOCK_AMQP_URL": vhost.amqp_url, "PENSTOCK_STORE_URL": store_url}
     settings |= {"PENSTOCK_AUTH__SECRET": "s" * 32, "PENSTOCK_API_KEYS": "key"}

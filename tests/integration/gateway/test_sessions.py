@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
+from shared.store import memory_presence
 from tests.integration.gateway.port import KEY, ask, open_port
 from tests.integration.gateway.test_http import request
 from tests.support.eventually import eventually
 from tests.support.penstock import API_KEY, Penstock, running, token
 
 
-async def test_sessions_are_listed_with_an_exact_count() -> None:
+async def test_sessions_are_listed_with_the_count_that_a_router_tells() -> None:
     async with open_port() as port:
         answer = await ask(port, request("GET", "/api/sessions?user=bob&limit=1", X_API_Key=KEY))
         assert (answer.status, answer.json["count"]) == (200, 7)
@@ -86,3 +87,21 @@ async def test_who_is_connected_to_any_gateway_is_listed_until_they_leave(
 
         await eventually(ann_has_left)
         assert (await found(penstock))["count"] == 2
+
+
+async def test_the_count_is_exact_where_one_user_has_more_sessions_than_are_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(memory_presence, "LISTED_BYTES", 100)  # two or three, of each gateway
+    async with running(gateways=2) as penstock:
+        for edge in penstock.edges:
+            for user in ("ann", *["bob"] * 5):
+                await penstock.connect(token(user), edge)
+
+        async def all_there() -> bool:
+            return bool((await found(penstock))["count"] == 12)
+
+        await eventually(all_there)
+        answer = await found(penstock, "?user=bob")
+        assert answer["count"] == 10
+        assert 2 <= len(answer["sessions"]) < 10

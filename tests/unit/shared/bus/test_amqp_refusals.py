@@ -8,6 +8,7 @@ from shared.errors import (
     ConfigurationError,
     MissingPlugin,
     PublishRefused,
+    QueueTaken,
     TopologyMismatch,
     Unroutable,
 )
@@ -32,7 +33,7 @@ def test_a_missing_plugin_says_how_to_enable_it(refusal):
         (406, "PRECONDITION_FAILED - inequivalent arg 'x-max-length' for queue 'q' in vhost '/'", TopologyMismatch),
         (403, "ACCESS_REFUSED - configure access to queue 'q' in vhost '/' refused for user 'u'", ConfigurationError),
         (403, "ACCESS_REFUSED - queue 'q' in vhost '/' in exclusive use", BusAway),
-        (405, "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'q' in vhost '/'", BusAway),
+        (405, "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'q' in vhost '/'", QueueTaken),
         (320, "CONNECTION_FORCED - broker forced connection closure with reason 'shutdown'", BusAway),
         (541, "INTERNAL_ERROR", BusAway),
     ],

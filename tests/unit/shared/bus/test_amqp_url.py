@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.bus.amqp_url import broker_url, named
+from shared.bus.amqp_url import broker_url, named, noticed_within
 from shared.errors import ConfigurationError
 
 
@@ -33,3 +33,10 @@ def test_a_heartbeat_and_a_name_are_added_and_a_given_heartbeat_stays():
     assert named(broker_url("amqp://rabbit"), "gateway").query == {"heartbeat": "10", "name": "gateway"}
     url = named(broker_url("amqp://rabbit?heartbeat=30&cafile=/ca.pem"), "gateway")
     assert url.query == {"heartbeat": "30", "cafile": "/ca.pem", "name": "gateway"}
+
+
+@pytest.mark.parametrize(
+    ("query", "seconds"), [("", 31.0), ("?heartbeat=2", 7.0), ("?heartbeat=0", 1.0), ("?heartbeat=x", 31.0)]
+)
+def test_a_broker_notices_within_three_heartbeats_and_a_moment(query, seconds):
+    assert noticed_within(f"amqp://rabbit{query}") == seconds

@@ -8,7 +8,7 @@ from shared.topics import PARTITIONS, SLOTS
 
 COMMON = topology.common()
 GATEWAY = topology.gateway("b00t")
-QUEUES = {queue.name: queue for queue in (*COMMON.queues, *GATEWAY.queues)}
+QUEUES = {queue.name: queue for queue in (*COMMON.queues, *GATEWAY.queues, *topology.memory().queues)}
 
 
 def test_the_exchanges_are_those_of_the_design() -> None:
@@ -76,6 +76,12 @@ def test_of_what_a_gateway_was_too_slow_for_one_is_kept_as_a_sign() -> None:
     assert (queue.max_messages, queue.overflow) == (1, topology.Overflow.DROP_HEAD)
     assert queue.max_bytes >= topology.GATEWAY_BYTES, "whatever was dropped fits"
     assert queue.dead_letter_exchange is None
+
+
+def test_whoever_keeps_logs_in_memory_has_a_queue_to_itself_that_holds_next_to_nothing() -> None:
+    [queue] = topology.memory().queues
+    assert (queue.name, queue.exclusive) == ("penstock.memory", True)
+    assert (queue.max_messages, queue.max_bytes) == (1, topology.MEMORY_BYTES)
 
 
 def test_every_queue_is_bounded_and_says_its_type() -> None:
