@@ -25,6 +25,10 @@ Carry: TypeAlias = Callable[[Sequence[Attend], Sequence[str]], Awaitable[Sequenc
 _encode = msgspec.msgpack.Encoder().encode
 _KEPT = FORGOTTEN * 1000
 
+FOLLOWS_WITHIN = 1.0
+"""Seconds by which commands that follow the index may come later, and their node's clock be ahead of the index's: who
+is to leave is looked for so much later. Looked for too early, and nobody would look again."""
+
 
 async def call(roll: Roll, index: str, tags: Sequence[str] | None, enrol: Enrol, carry: Carry) -> Called:
     """Carry out a batch. `index` is what its keys begin with; `tags` are given where commands can travel along."""
@@ -54,16 +58,18 @@ def attendance(answer: Sequence[Any]) -> Attendance:
 
 def _packed(roll: Roll, index: str, along: Sequence[Attend], tags: Sequence[str]) -> bytes:
     lease = ceil(roll.lease * 1000)
-    marks = [mark for command in roll.commands if (mark := _mark(command)) is not None]
+    marked = [_mark(command, follows=place >= len(along)) for place, command in enumerate(roll.commands)]
+    marks = [mark for mark in marked if mark is not None]
     head = (index, lease, new_epoch(), roll.spare, list(roll.gateways), marks, list(roll.partitions), LOOKED_AT)
     return _encode((head, (), [_command(command, tags) for command in along], _KEPT))
 
 
-def _mark(command: Attend) -> Packed | None:
-    """Pack what the index has to know of a command; nothing where it only looks."""
+def _mark(command: Attend, *, follows: bool) -> Packed | None:
+    """Pack what the index has to know of a command, which comes along or follows; nothing where it only looks."""
     if not command.gateway:
         return None
-    linger = ceil(command.linger * 1000) if command.went else 0
+    later = FOLLOWS_WITHIN if follows else 0.0
+    linger = ceil((command.linger + later) * 1000) if command.went and command.linger else 0
     return partition(command.topic), command.gateway, command.topic, command.stays, linger
 
 
