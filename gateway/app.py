@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable
+from functools import partial
 
 from gateway.addresses import TrustedProxies
 from gateway.admission import Admission, AdmissionLimits
 from gateway.binder import SlotBinder
+from gateway.canary import Canary
 from gateway.census import SESSION as CENSUS_SESSION
 from gateway.census import Census
 from gateway.codecs import DIALECTS
@@ -72,6 +74,9 @@ class Gateway:
         self._dropped = DroppedWatch(bus, self.boot_id, self._losses.dropped)
         self._binder = SlotBinder(
             bus, self.boot_id, self.counters, linger=limits.slot_linger, patience=limits.request_timeout
+        )
+        self._canary = Canary(
+            bus, self.boot_id, lambda since: self._binder.renew(partial(self._losses.unbound, since))
         )
         self._deadlines = RequestDeadlines(limits.request_timeout, self._expire)
         self._wheel = Wheel()
@@ -144,6 +149,7 @@ class Gateway:
         await self._downlink.start()
         await self._dropped.start()
         self._binder.start()
+        self._canary.start()
         self._wheel.start(self._tick)
         self._probe.start()
         self._presence.start()
@@ -168,6 +174,7 @@ class Gateway:
         self._losses.stop()
         await self._dropped.stop()
         await self._downlink.stop()
+        await self._canary.stop()
         await self._binder.stop()
         self._deadlines.close()
         await self._listener.close()

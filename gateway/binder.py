@@ -53,6 +53,7 @@ class SlotBinder:
         self._sweep_at = monotonic() + SWEEP
         self._renew_at = monotonic() + RENEWAL
         self._doubted = False
+        self._renewed: Callable[[], None] | None = None
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
 
@@ -85,6 +86,12 @@ class SlotBinder:
         """Note that one subscription less needs what `pattern` matches."""
         self._ledger.release(slot_key(pattern), monotonic())
 
+    def renew(self, then: Callable[[], None]) -> None:
+        """Ask for every binding again, now, and call `then` when all are there; at most one such call waits."""
+        self._renewed = self._renewed or then
+        self._renew_at = monotonic()
+        self._wake.set()
+
     def doubt(self) -> None:
         """Look soon whether answers can reach us, for none does: their binding went with its exchange, it may be."""
         self._doubted = True
@@ -105,7 +112,7 @@ class SlotBinder:
                     await self._order(partial(self._bus.declare, topology.gateway(self._boot_id)))
             if monotonic() >= self._renew_at:
                 self._renew_at = monotonic() + RENEWAL
-                await self._order(self._renew)
+                await self._renew_all()
 
     async def _bind(self) -> None:
         then, self._then = self._then, []
@@ -125,6 +132,16 @@ class SlotBinder:
             # Forgotten first: whoever needs one of them from now on asks for it anew, behind this.
             self._ledger.forget(keys)
             await self._order(partial(self._bus.unbind, self._queue, DELIVER, keys))
+
+    async def _renew_all(self) -> None:
+        stands = await self._order(self._renew)
+        if self._renewed is None:
+            return
+        if stands:
+            then, self._renewed = self._renewed, None
+            then()
+        else:
+            self._renew_at = monotonic()  # the order has paused already
 
     async def _renew(self) -> None:
         await self._bus.declare(topology.gateway(self._boot_id))

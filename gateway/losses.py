@@ -1,6 +1,7 @@
 """Knows when this gateway may have missed what was sent to it, and has everything looked at: what it follows, and news.
 
-That is when the broker was away, when it dropped deliveries since we were too slow, and when this process stood still.
+That is when the broker was away, when it dropped deliveries since we were too slow, when it had nowhere to put them as
+our bindings were gone, and when this process stood still.
 """
 
 from __future__ import annotations
@@ -70,6 +71,11 @@ class Losses:
         """Look at everything: the broker had no room for all that waited for us."""
         self._counters.deliveries_dropped += 1
         self._look(min(self._alive[0], monotonic() - WAITED))
+
+    def unbound(self, since: float) -> None:
+        """Look at everything: what was sent `since` then (monotonic) may have found no way to us."""
+        self._counters.bindings_lost += 1
+        self._look(min(self._alive[0], since))
 
     def answer(self, reply: AnyReply) -> None:
         """Take a router's answer, or a refusal in its stead: then it is asked again in its time."""

@@ -53,6 +53,7 @@ GATEWAY: Catalogue = {
     "places_forgotten": counter(
         "Topics heard through patterns alone that were too many to remember: a gap stands before what comes next."
     ),
+    "bindings_lost": counter("Times that this gateway's bindings were gone: it bound again, and looked at every log."),
     "deliveries_dropped": counter("Times, once in 5 s, that RabbitMQ had dropped what waited for this gateway."),
     "sent_back": counter("Clients sent to resume, as it could not be told what they missed of a pattern."),
     "ranges_asked": counter("Times a router was asked for the past of a topic; one serves all who come back to it."),

@@ -29,7 +29,7 @@ LINGER = "PENSTOCK_GATEWAY__SLOT_LINGER"
 PARTITIONS_QUEUES = ("penstock.route.", "penstock.spill.")
 """Where messages wait for a router."""
 
-OWN_BINDINGS = 3
+OWN_BINDINGS = 4
 """Of each gateway, beside those of its slots."""
 
 ROLES = ("gateway", "router")
@@ -55,7 +55,12 @@ async def before(rig: Rig) -> Traces:
 def parts_of(vhost: Vhost) -> dict[str, int]:
     """Return how many parts the broker holds of us, without what is in them."""
     queues, bindings = [row["name"] for row in vhost.queues()], vhost.bindings()
-    slots = [row for row in bindings if row["source"] == DELIVER]
+    # By its own name a gateway sends itself something; all other keys are slots.
+    slots = [
+        row
+        for row in bindings
+        if row["source"] == DELIVER and not row["destination"].endswith(f".{row['routing_key']}")
+    ]
     mine = [row for row in bindings if row["destination"].startswith(GATEWAYS_QUEUES)]
     return {
         "gateways' queues": sum(name.startswith(GATEWAYS_QUEUES) for name in queues),

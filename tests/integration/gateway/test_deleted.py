@@ -54,6 +54,23 @@ async def test_requests_are_answered_again_long_before_a_renewal_after_an_exchan
         assert (await client.message())["data"] == 1
 
 
+@pytest.mark.parametrize("what", ["the exchange", "the bindings"])
+async def test_topics_that_begin_while_nothing_is_bound_are_heard_through_patterns(vhost: Vhost, what: str) -> None:
+    async with running(vhost.amqp_url) as penstock:
+        client = await penstock.subscribed("new.*")
+        await penstock.emit("new.1", 1)
+        assert (await client.message())["topic"] == "new.1"
+        await asyncio.to_thread(delete, vhost.amqp_url, DELIVER)
+        if what == "the bindings":
+            operator = await penstock.open_bus("operator")
+            await operator.declare(common())
+        await penstock.emit("new.2", 2)
+        await penstock.emit("new.1", 3)
+        heard = [(message["topic"], message["data"]) for message in await client.messages(2)]
+        assert sorted(heard) == [("new.1", 3), ("new.2", 2)]
+        assert penstock.counters.bindings_lost > 0
+
+
 async def test_who_subscribed_before_hears_again_when_somebody_else_has_declared_the_exchange(
     vhost: Vhost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
