@@ -6,6 +6,7 @@ what is wrong with that. Times are seconds, monotonic.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -97,6 +98,8 @@ class Ledger:
         """Of each subscriber, of each topic that it hears."""
         self.by_pattern: set[str] = set()
         """Subscribers that hear all their topics through one subscription."""
+        self.logs_lost_at = -math.inf
+        """When all logs were lost, and what was in them: what was first tried later stands in new ones."""
         self._numbers: dict[tuple[str, str], int] = {}
 
     # Publishers.
@@ -122,6 +125,10 @@ class Ledger:
     def nack(self, id: str) -> None:
         """Write down that `id` was refused, and is given up."""
         self.publishes[id].outcome = Outcome.NACKED
+
+    def lose_logs(self, at: float) -> None:
+        """Write down that until now all that was logged was lost; from now on nothing is."""
+        self.logs_lost_at = at
 
     # Subscribers.
 

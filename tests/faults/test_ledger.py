@@ -154,10 +154,37 @@ def test_a_new_epoch_has_to_be_announced_and_excuses_what_was_lost_with_the_old_
     silently = books.got("ada", 4, offset=1, epoch="f")
     assert Check.GAP in silently.wrong(gaps=True)
     aloud = Books().published(1, 2, 3, 4).got("ada", 1, 2)
+    aloud.lose_logs(1.0)
     aloud.got("bob", 1)
     for who in ("ada", "bob"):
         aloud.told(who, 1, epoch="f", cause="epoch_changed").got(who, 4, offset=1, epoch="f")
     assert aloud.wrong(gaps=True) == set(), "m2 was in the old log, m3 in one that nobody saw"
+
+
+def test_a_new_epoch_excuses_nothing_that_was_first_tried_after_the_logs_were_lost(books: Books) -> None:
+    books.published(1, 2, at=1.0).both_got(1)
+    books.lose_logs(2.0)
+    books.published(3, 4, 5, at=3.0)
+    books.ack("m4", Place("f", 1))
+    for who in ("ada", "bob"):
+        books.told(who, 2, epoch="f", cause="epoch_changed", at=4.0).got(who, 5, offset=2, epoch="f", at=4.0)
+    assert [publish.id for publish in missing(books)["bob"]] == ["m3", "m4"], "m2 may have been in the old log"
+
+
+def test_a_repeated_attempt_after_the_loss_of_logs_may_have_been_logged_before_it(books: Books) -> None:
+    books.published(1, 2, at=1.0).both_got(1)
+    books.lose_logs(2.0)
+    books.attempt("m2", "p", "t", 3.0)
+    for who in ("ada", "bob"):
+        books.told(who, 1, epoch="f", cause="epoch_changed", at=4.0)
+    assert not missing(books)
+
+
+def test_a_new_epoch_excuses_nothing_where_no_log_was_lost(books: Books) -> None:
+    books.published(1, 2).both_got(1)
+    for who in ("ada", "bob"):
+        books.told(who, 1, epoch="f", cause="epoch_changed")
+    assert set(missing(books)) == {"ada", "bob"}
 
 
 def test_what_was_there_before_a_subscription_is_not_owed() -> None:

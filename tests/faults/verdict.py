@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import TypeAlias
 
-from gateway.logs import TRIMMED
+from gateway.logs import EPOCH_CHANGED, TRIMMED
 from gateway.window import MAX_ENTRIES
 from tests.faults.ledger import Account, Announced, Arrival, Ledger, Outcome, Place, Publish
 
@@ -81,7 +81,8 @@ def missing(ledger: Ledger) -> dict[str, list[Publish]]:
             lacks += [
                 publish
                 for publish in by_topic[topic]
-                if publish.id not in got and not _is_excused(account, places.get(publish.id))
+                if publish.id not in got
+                and not _is_excused(account, places.get(publish.id), publish.at < ledger.logs_lost_at)
             ]
         if lacks:
             found[subscriber] = lacks
@@ -97,13 +98,17 @@ def _accounts(ledger: Ledger) -> Iterator[tuple[str, str, Account]]:
             yield subscriber, topic, account
 
 
-def _is_excused(account: Account, place: Place | None) -> bool:
-    """Say whether a subscriber was told that it would not get what stands at `place`, or need not get it."""
+def _is_excused(account: Account, place: Place | None, may_be_lost: bool) -> bool:
+    """Say whether a subscriber was told that it would not get what stands at `place`, or need not get it.
+
+    That a log was lost excuses what may have been in it (`may_be_lost`), and nothing that was published since.
+    """
     if place is None:  # in a log that nobody ever saw: lost with it
-        return any(hole.cause == "epoch_changed" for hole in account.announced)
+        return may_be_lost and any(hole.cause == EPOCH_CHANGED for hole in account.announced)
     if account.began is not None and place.epoch == account.began.epoch and place.offset <= account.began.offset:
         return True
-    return any(_covers(hole, place) for hole in account.announced)
+    holes = (hole for hole in account.announced if may_be_lost or hole.cause != EPOCH_CHANGED)
+    return any(_covers(hole, place) for hole in holes)
 
 
 def _covers(hole: Announced, place: Place) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 
 from penstock_client import Client
 
@@ -31,6 +32,7 @@ async def empty_the_store(scene: Scene) -> None:
             client.flushdb()
 
     await asyncio.to_thread(flush)
+    scene.load.ledger.lose_logs(time.monotonic())
     scene.heal()
     await news(scene, 20.0)
 
@@ -40,6 +42,7 @@ async def kill_the_store(scene: Scene) -> None:
     store = scene.rig.places.own_store
     assert store is not None
     await asyncio.to_thread(store.kill)
+    scene.load.ledger.lose_logs(time.monotonic())
     await some_time(scene, 1.0, 3.0)
     await asyncio.to_thread(store.start)
     scene.heal()
