@@ -76,7 +76,7 @@ class Fault:
     errors: bool = False
     """Whether programs may log errors."""
     long: bool = False
-    """Whether it takes a minute or more, or very many clients; then it is run only where it is asked for."""
+    """Whether it takes half a minute or more, or very many clients; a short run leaves it out."""
 
 
 FAULTS: dict[str, Fault] = {}
