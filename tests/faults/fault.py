@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from tests.faults.load import Load
 from tests.faults.rig import Layout, Rig
+from tests.faults.subscribers import UNRECOVERED
 from tests.faults.verdict import Check
 
 
@@ -36,12 +37,14 @@ class Scene:
 
     def holes(self) -> set[tuple[str, str]]:
         """Return who was told of holes, with their causes."""
-        return {
+        ledger = self.load.ledger
+        told = {
             (name, hole.cause)
-            for name, accounts in self.load.ledger.accounts.items()
+            for name, accounts in ledger.accounts.items()
             for account in accounts.values()
             for hole in account.announced
         }
+        return told | {(name, UNRECOVERED) for name in ledger.doubted}
 
     def note(self, words: str) -> None:
         """Add to what the report says of this run."""

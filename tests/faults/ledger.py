@@ -75,6 +75,10 @@ class Account:
 
     began: Place | None = None
     """After this it is owed everything; None where it was not told."""
+    began_at: float = -math.inf
+    """When that was written down."""
+    whole: bool = False
+    """Its topic began while it was heard: the first message is owed, too."""
     last: Place | None = None
     events: list[Event] = field(default_factory=list)
 
@@ -100,6 +104,8 @@ class Ledger:
         """Subscribers that hear all their topics through one subscription."""
         self.logs_lost_at = -math.inf
         """When all logs were lost, and what was in them: what was first tried later stands in new ones."""
+        self.doubted: dict[str, list[float]] = {}
+        """When subscribers were told that of their pattern, whichever the topic, something may be missing."""
         self._numbers: dict[tuple[str, str], int] = {}
 
     # Publishers.
@@ -138,11 +144,17 @@ class Ledger:
         if by_pattern:
             self.by_pattern.add(subscriber)
 
-    def begin(self, subscriber: str, topic: str, place: Place) -> None:
+    def start(self, topic: str) -> None:
+        """Write down that `topic` is new: who hears all topics through one subscription is owed all of it."""
+        for subscriber in self.by_pattern:
+            self.accounts[subscriber][topic] = Account(whole=True)
+
+    def begin(self, subscriber: str, topic: str, place: Place, at: float = -math.inf) -> None:
         """Write down where the log of `topic` stood when it was first subscribed to."""
         account = self.account(subscriber, topic)
         if account.began is None and not account.events:
             account.began = account.last = place
+            account.began_at = at
 
     def arrive(self, subscriber: str, topic: str, place: Place, id: str, at: float) -> None:
         """Write down what `subscriber` was given."""
@@ -155,6 +167,10 @@ class Ledger:
         account = self.account(subscriber, topic)
         account.events.append(Announced(account.last, next, cause, at))
         account.last = Place(next.epoch, next.offset - 1)
+
+    def doubt(self, subscriber: str, at: float) -> None:
+        """Write down that `subscriber` was told that something of its pattern may be missing, of any topic."""
+        self.doubted.setdefault(subscriber, []).append(at)
 
     def account(self, subscriber: str, topic: str) -> Account:
         """Return what `subscriber` got of `topic`."""

@@ -75,6 +75,8 @@ class Layout:
     """Whether tokens are checked with the keys of an issuer, instead of a secret."""
     ids: bool = True
     """Whether the events of both back ends have message ids: what one without may suffer docs/topology.md says."""
+    newcomers: bool = True
+    """Whether new topics begin all the time."""
     pace: float = 1.0
     """How many times as long publishers wait between two messages."""
 

@@ -38,6 +38,7 @@ async def test_nothing_is_lost_doubled_disordered_or_left_behind_when(
     assert report.passed, report.details()
     assert report.published > 20
     assert report.delivered > report.published, "there are several subscribers"
+    assert report.begun or not fault.layout.newcomers
 
 
 def test_a_run_has_all_faults_and_a_short_one_all_but_the_long_ones() -> None:

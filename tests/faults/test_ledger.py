@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.ledger import Ledger, Place
+from tests.faults.ledger import Account, Ledger, Place
 from tests.faults.verdict import Check, judge, missing
 
 
@@ -194,6 +194,71 @@ def test_what_was_there_before_a_subscription_is_not_owed() -> None:
     books.subscribe("late", ["t"])
     books.begin("late", "t", Place("e", 1))
     assert judge(books) == {}
+
+
+class Patterned(Books):
+    """The same two hear a pattern, and the topic has begun since."""
+
+    def __init__(self) -> None:
+        Ledger.__init__(self)
+        for name in ("ada", "bob"):
+            self.subscribe(name, [], by_pattern=True)
+        self.start("t")
+
+
+def test_all_of_a_new_topic_is_owed_to_who_hears_a_pattern() -> None:
+    assert Patterned().published(1, 2).both_got(1, 2).wrong() == set()
+    assert set(missing(Patterned().published(1))) == {"ada", "bob"}
+
+
+def test_a_new_topic_that_does_not_begin_with_its_first_message_has_a_hole() -> None:
+    books = Patterned().published(1, 2).got("ada", 1, 2).got("bob", 2)
+    assert books.wrong() == {Check.LOST, Check.GAP}
+    told = Patterned().published(1, 2).got("ada", 1, 2).told("bob", 2).got("bob", 2)
+    assert told.wrong() == {Check.GAP}
+    assert told.wrong(gaps=True) == set()
+
+
+def test_a_topic_that_began_later_is_owed_to_nobody_by_name(books: Books) -> None:
+    books.start("new")
+    books.attempt("n1", "p", "new", 0.0)
+    books.ack("n1")
+    assert books.wrong() == set()
+
+
+@pytest.mark.parametrize(("came", "lost"), [((), {Check.LOST}), ((2,), set())])
+def test_doubt_about_a_pattern_excuses_what_was_tried_before_it_on_a_new_topic(
+    came: tuple[int, ...], lost: set[Check]
+) -> None:
+    books = Patterned().published(1, at=1.0).published(2, at=3.0).got("ada", 1, 2).got("bob", *came)
+    books.doubt("bob", 2.0)
+    assert books.wrong(gaps=True) == lost, "m2 was tried later"
+    assert books.wrong() == lost | {Check.GAP}
+
+
+def test_doubt_about_a_pattern_excuses_nothing_of_a_topic_that_began_after_it() -> None:
+    books = Patterned().published(1, 2, at=3.0).got("ada", 1, 2).got("bob", 2)
+    books.doubt("bob", 2.0)
+    assert books.wrong(gaps=True) == {Check.LOST, Check.GAP}
+
+
+@pytest.mark.parametrize(("missed", "excused"), [(1_001, True), (999, False)])
+def test_who_missed_more_than_a_pattern_is_replayed_may_be_told_so_of_a_topic_that_is_quiet(
+    missed: int, excused: bool
+) -> None:
+    books = Patterned().published(1, at=1.0).got("ada", 1, at=1.0)
+    books.accounts["ada"]["u"], books.accounts["bob"]["u"] = Account(), Account()
+    for number in range(missed):
+        books.attempt(f"u{number}", "p", "u", 2.0)
+    books.told("bob", 2, at=2.5)
+    assert books.wrong() == (set() if excused else {Check.GAP})
+
+
+def test_what_was_tried_before_a_subscription_and_stands_nobody_knows_where_is_not_owed(books: Books) -> None:
+    books.published(1, at=1.0).both_got(1).published(2, at=3.0)
+    books.subscribe("late", ["t"])
+    books.begin("late", "t", Place("e", 7), at=2.0)
+    assert [publish.id for publish in missing(books)["late"]] == ["m2"]
 
 
 def test_a_repeated_attempt_is_the_same_message(books: Books) -> None:

@@ -36,6 +36,8 @@ class Report:
     unknown: int = 0
     repeated: int = 0
     gaps: int = 0
+    begun: int = 0
+    """Topics that began meanwhile."""
     recovered_in: float | None = None
     took: float = 0.0
     deepest: dict[str, int] = field(default_factory=dict)
@@ -172,4 +174,5 @@ def _count(report: Report, load: Load) -> None:
     report.repeated = sum(publish.attempts > 1 for publish in ledger.publishes.values())
     accounts = [account for each in ledger.accounts.values() for account in each.values()]
     report.delivered = sum(len(account.arrivals) for account in accounts)
+    report.begun = load.newcomers.count if load.newcomers is not None else 0
     report.gaps = sum(len(account.announced) for account in accounts)

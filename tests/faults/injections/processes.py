@@ -9,6 +9,7 @@ from urllib.request import urlopen
 
 from tests.faults.fault import Scene, fault
 from tests.faults.injections.moments import news, some_time, unacknowledged
+from tests.faults.newcomers import EARLY
 from tests.faults.programs import Program
 from tests.faults.rig import ROUTER, STORE, Layout
 from tests.faults.verdict import Check
@@ -108,7 +109,7 @@ async def freeze_a_gateway(scene: Scene) -> None:
     url = scene.rig.urls[other.name]
     gateway.signal(SIGSTOP)
     frozen = time.monotonic()
-    unharmed = [each for each in scene.load.subscribers if each.url == url]
+    unharmed = [each for each in scene.load.subscribers if each.url == url and each.name != EARLY]
     connections = {each.name: each.connections for each in unharmed}
     await some_time(scene, 4.0, 6.0)
     late = [each.name for each in unharmed if not _heard_since(scene, each.name, frozen)]

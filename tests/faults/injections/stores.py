@@ -34,6 +34,7 @@ async def empty_the_store(scene: Scene) -> None:
     await asyncio.to_thread(flush)
     scene.load.ledger.lose_logs(time.monotonic())
     scene.heal()
+    await some_time(scene, 1.0, 2.0)  # new topics begin
     await news(scene, 20.0)
 
 
