@@ -49,6 +49,8 @@ class Load:
     back_ends: list[BackEnd] = field(default_factory=list)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     publishing: list[asyncio.Task[None]] = field(default_factory=list)
+    besides: set[str] = field(default_factory=set)
+    """Topics that are heard by others than `subscribers`."""
     newcomers: Newcomers | None = None
     """What begins new topics; None where nobody does."""
 

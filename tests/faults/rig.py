@@ -36,6 +36,7 @@ PREFETCH = 16
 RULES = [
     {"match": "fleeting.#", "history": 0},
     {"match": "load.#", "history": 5_000, "history_ttl": 600, "publish_rate": 1_000, "publish_burst": 1_000},
+    {"match": "room.#", "presence": True},
     {"match": "short.#", "history": 20, "history_ttl": 600, "publish_rate": 1_000, "publish_burst": 1_000},
 ]
 

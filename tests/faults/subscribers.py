@@ -52,8 +52,9 @@ Frame = dict[str, Any]
 class Session:
     """One connection's worth of frames."""
 
-    def __init__(self, socket: ClientConnection) -> None:
+    def __init__(self, socket: ClientConnection, silent: float) -> None:
         self._socket = socket
+        self._silent = silent
         self._codec = CODECS[socket.subprotocol or "penstock.v1.json"]
         self.heard_at = time.monotonic()
 
@@ -67,7 +68,7 @@ class Session:
             async with asyncio.timeout(TICK):
                 frame: Frame = self._codec.decode(await self._socket.recv())
         except TimeoutError:
-            if time.monotonic() - self.heard_at > SILENT:
+            if time.monotonic() - self.heard_at > self._silent:
                 raise
             return None
         self.heard_at = time.monotonic()
@@ -78,8 +79,11 @@ class Session:
 
 
 @contextlib.asynccontextmanager
-async def opened(url: str, protocol: str = "penstock.v1.json"):  # type: ignore[no-untyped-def]
-    """Open a session; whatever happens, its socket is gone at the end."""
+async def opened(url: str, protocol: str = "penstock.v1.json", silent: float = SILENT):  # type: ignore[no-untyped-def]
+    """Open a session; whatever happens, its socket is gone at the end.
+
+    After `silent` seconds without a frame the gateway is taken for dead.
+    """
     socket = await connect(
         url,
         subprotocols=[protocol],  # type: ignore[list-item]
@@ -92,7 +96,7 @@ async def opened(url: str, protocol: str = "penstock.v1.json"):  # type: ignore[
         logger=_quiet,
     )
     try:
-        yield Session(socket)
+        yield Session(socket, silent)
     finally:
         socket.transport.abort()
         await socket.wait_closed()

@@ -164,7 +164,7 @@ def _look_into_logs(rig: Rig, fault: Fault, found: Findings) -> None:
 
 
 def _topics(load: Load) -> int:
-    return len({topic for each in load.subscribers for topic in each.wanted})
+    return len({topic for each in load.subscribers for topic in each.wanted} | load.besides)
 
 
 def _count(report: Report, load: Load) -> None:
