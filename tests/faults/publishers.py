@@ -54,7 +54,8 @@ class SocketPublisher:
         self.name = name
         self.refusals: dict[str, int] = {}
         """Answers that were no, by code."""
-        self.slowest_refusal = 0.0
+        self.refused_in: list[float] = []
+        """Seconds that each took, but for those that say that there was no answer."""
         self._ledger = ledger
         self._urls = urls
         self._token = token
@@ -127,7 +128,7 @@ class SocketPublisher:
         assert said["code"] in COME_AGAIN, said
         self.refusals[said["code"]] = self.refusals.get(said["code"], 0) + 1
         if said["code"] != "timeout":
-            self.slowest_refusal = max(self.slowest_refusal, time.monotonic() - asked_at)
+            self.refused_in.append(time.monotonic() - asked_at)
         return False
 
     async def _stay_connected(self) -> None:
