@@ -64,6 +64,8 @@ class Fault:
     layout: Layout = field(default_factory=Layout)
     gaps: bool = False
     """Whether subscribers may be told of holes."""
+    late: bool = False
+    """Whether routers may be silent for so long (10 s) that a gateway begins a new topic with a hole."""
     recover_within: float = 20.0
     """Seconds from the end of the fault until everybody hears news again; generous, for noisy machines."""
     own_broker: bool = False

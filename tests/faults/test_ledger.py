@@ -219,6 +219,22 @@ def test_a_new_topic_that_does_not_begin_with_its_first_message_has_a_hole() -> 
     assert told.wrong(gaps=True) == set()
 
 
+def test_a_new_topic_may_begin_with_a_hole_where_routers_are_heard_late_and_with_no_other() -> None:
+    books = Patterned().published(1, 2, 3, 4).got("ada", 1, 2, 3, 4).told("bob", 2).got("bob", 2)
+    assert judge(books.got("bob", 3, 4), late=True) == {}
+    books = Patterned().published(1, 2, 3).got("ada", 1, 2, 3).got("bob", 1).told("bob", 3).got("bob", 3)
+    assert set(judge(books, late=True)) == {Check.GAP}
+
+
+def test_the_hole_with_which_a_new_topic_begins_excuses_as_many_as_it_has_room_for() -> None:
+    books = Patterned().published(1, 2, 3)
+    for who in ("ada", "bob"):
+        books.told(who, 3, at=1.0).got(who, 3)
+    assert not missing(books), "nobody knows where the first two stand"
+    assert [publish.id for publish in missing(books.published(4, at=2.0))["bob"]] == ["m4"], "it was tried later"
+    assert set(missing(Patterned().published(1, 2, 3).told("bob", 2, at=1.0).told("ada", 2, at=1.0))) == {"ada", "bob"}
+
+
 def test_a_topic_that_began_later_is_owed_to_nobody_by_name(books: Books) -> None:
     books.start("new")
     books.attempt("n1", "p", "new", 0.0)

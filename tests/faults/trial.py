@@ -101,7 +101,7 @@ async def attempt(
         for check, words in scene.wrong:
             found[check].append(words)
         report.notes = scene.notes
-        for check, several in judge(load.ledger, gaps=fault.gaps, unordered=fault.unordered).items():
+        for check, several in judge(load.ledger, gaps=fault.gaps, late=fault.late, unordered=fault.unordered).items():
             found[check] += several
         tell("cleaning up")
         await traces.nothing_is_left(rig, bare, _topics(load), found)

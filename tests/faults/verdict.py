@@ -49,12 +49,14 @@ COMES_BACK_WITHIN = 3.0
 """Seconds that may pass between the first of what a subscriber of a pattern is given again and the last."""
 
 
-def judge(ledger: Ledger, *, gaps: bool = False, unordered: str | None = None) -> Findings:
+def judge(
+    ledger: Ledger, *, gaps: bool = False, late: bool = False, unordered: str | None = None
+) -> Findings:
     """Return what is wrong; nothing, where all is well.
 
     Without `gaps` no announced hole is accepted either, but for who missed more than a subscription is replayed: all
-    topics of a pattern share that bound, and each of them has a longer log. Publishers whose names begin with
-    `unordered` may be overtaken by themselves.
+    topics of a pattern share that bound, and each of them has a longer log. Where routers may be heard too `late`, a
+    new topic may begin with one. Publishers whose names begin with `unordered` may be overtaken by themselves.
     """
     findings: dict[Check, list[str]] = defaultdict(list)
     for check, words in (
@@ -63,7 +65,7 @@ def judge(ledger: Ledger, *, gaps: bool = False, unordered: str | None = None) -
         *_doubled(ledger),
         *_disordered(ledger, unordered),
         *_unannounced(ledger),
-        *(() if gaps else ((Check.GAP, words) for _, words in needless(ledger))),
+        *(() if gaps else ((Check.GAP, words) for _, words in needless(ledger, late=late))),
     ):
         findings[check].append(words)
     return dict(findings)
@@ -116,11 +118,27 @@ def _is_excused(account: Account, publish: Publish, place: Place | None, ledger:
         if account.began is not None and account.began.offset and publish.at < account.began_at:
             return True  # nobody ever saw where it stands: perhaps there
         # Or in a log that nobody ever saw: lost with it.
-        return may_be_lost and any(hole.cause == EPOCH_CHANGED for hole in account.announced)
+        causes = {hole.cause for hole in account.announced if may_be_lost or hole.cause != EPOCH_CHANGED}
+        return EPOCH_CHANGED in causes or (account.whole and _began_behind(account, publish, ledger))
     if account.began is not None and place.epoch == account.began.epoch and place.offset <= account.began.offset:
         return True
     holes = (hole for hole in account.announced if may_be_lost or hole.cause != EPOCH_CHANGED)
     return any(_covers(hole, place) for hole in holes)
+
+
+def _began_behind(account: Account, publish: Publish, ledger: Ledger) -> bool:
+    """Say whether what stands nobody knows where may be in the hole with which a new topic began: it has the room."""
+    hole = account.announced[0] if account.announced else None
+    if hole is None or hole.before is not None or publish.at > hole.at:
+        return False
+    known = ledger.places()
+    others = [
+        each
+        for each in list(ledger.publishes.values())
+        if each.topic == publish.topic and each.outcome is Outcome.ACKED and each.at < hole.at
+    ]
+    inside = sum(each.id not in known or _covers(hole, known[each.id]) for each in others)
+    return inside < hole.next.offset
 
 
 def _covers(hole: Announced, place: Place) -> bool:
@@ -214,7 +232,7 @@ def _unannounced(ledger: Ledger) -> Wrong:
             last = event.place
 
 
-def needless(ledger: Ledger) -> Iterator[tuple[str, str]]:
+def needless(ledger: Ledger, *, late: bool = False) -> Iterator[tuple[str, str]]:
     """Yield who was told of a hole that need not have been, and in words of which; see `judge`."""
     for subscriber, topic, account in _accounts(ledger):
         had = 0.0
@@ -226,6 +244,8 @@ def needless(ledger: Ledger) -> Iterator[tuple[str, str]]:
                 # A topic that is quiet does not tell since when its subscriber was away.
                 since = _had(ledger, subscriber, hole.at - COMES_BACK_WITHIN) if account.whole else had
                 if _published(ledger, subscriber, since, hole.at) > MAX_ENTRIES:
+                    continue
+                if late and account.whole and hole.before is None:
                     continue
             before = _words(hole.before)
             yield subscriber, f"{subscriber} was told that {before} to {_words(hole.next)} of {topic} is {hole.cause}"

@@ -95,6 +95,7 @@ async def frozen_consumer(scene: Scene) -> None:
     "the store is away for several times as long as the broker waits for what routers hold (406)",
     own_broker=True,
     layout=Layout(legs=frozenset({STORE})),
+    late=True,
     recover_within=60.0,  # what came back twice is done message by message
 )
 async def held_too_long(scene: Scene) -> None:

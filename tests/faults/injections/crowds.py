@@ -26,7 +26,7 @@ MORE_MEMORY = 64 * 2**20
 
 COMPARED = 100
 """Messages to everybody before it, whose time is compared with those during it."""
-MUCH_SLOWER, NOTHING = 1.5, 0.05
+MUCH_SLOWER, NOTHING = 2.0, 0.25
 """Times as long, and seconds more, that the slowest hundredth of what others get may take: machines are noisy."""
 
 HEARTBEAT, GRACE = 2, 4

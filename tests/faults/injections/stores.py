@@ -63,6 +63,7 @@ async def freeze_the_store(scene: Scene) -> None:
     "S5",
     "the store is frozen until far more events wait than routers may hold; one of them is killed; the rest goes on",
     own_store=True,
+    late=True,
     recover_within=40.0,
 )
 async def long_outage(scene: Scene) -> None:
@@ -94,6 +95,7 @@ async def long_outage(scene: Scene) -> None:
     "the broker stands still for a moment, again and again, while what waited beside partitions is drained, twice",
     own_broker=True,
     own_store=True,
+    late=True,
     recover_within=40.0,
 )
 async def stuttering_broker(scene: Scene) -> None:
