@@ -40,7 +40,7 @@ lint: $(DEV) ## Check style (ruff), types (mypy --strict) and who may import who
 	@$(BIN)/lint-imports --no-logo
 
 faults: export PENSTOCK_MAY_INSTALL := yes
-faults: $(DEV) ## Break everything around Penstock on purpose [ARGS='--seeds 5 --only F01,F07']
+faults: $(DEV) ## Break everything around Penstock on purpose [ARGS='--short --seeds 5' or '--only F01,F07']
 	@$(BIN)/python -m tests.faults $(ARGS)
 
 fuzz: $(DEV) ## Give strangers' bytes to every decoder, for longer than the tests do [ARGS='--seconds 60 --only token']

@@ -29,9 +29,9 @@ def main() -> int:
     if unknown:
         print(f"no such fault: {', '.join(unknown)}; --list tells which there are", file=sys.stderr)
         return 2
-    chosen = options.only or [key for key, fault in FAULTS.items() if options.long or not fault.long]
+    chosen = options.only or all_of_them(short=options.short)
     if not options.only and (left := [key for key in FAULTS if key not in chosen]):
-        print(f"without the long ones, which --long adds: {', '.join(left)}")
+        print(f"without the long ones: {', '.join(left)}")
     first = options.seed if options.seed is not None else random.SystemRandom().randrange(1, 1_000_000)
     seeds = range(first, first + options.seeds)
     began = time.monotonic()
@@ -54,6 +54,11 @@ def main() -> int:
         f"in {time.monotonic() - began:.0f} s"
     )
     return 1 if failed else 0
+
+
+def all_of_them(*, short: bool) -> list[str]:
+    """Return every fault by its key; where it should be `short`, without the long ones."""
+    return [key for key, fault in FAULTS.items() if not (short and fault.long)]
 
 
 def _reports(broker: Lender, store: Lender, trials: list[tuple[str, int]], options: argparse.Namespace) -> list[Report]:
@@ -81,7 +86,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="seeds for each fault (default 1)")
     parser.add_argument("--seed", type=int, metavar="S", help="the first seed (default: by chance; it is printed)")
     parser.add_argument("--only", default="", metavar="F01,F07", help="these faults only")
-    parser.add_argument("--long", action="store_true", help="the long ones, too; --only runs them without it")
+    parser.add_argument("--short", action="store_true", help="without the long ones; --only runs them nevertheless")
+    parser.add_argument("--long", action="store_true", help=argparse.SUPPRESS)  # what is done without it, too
     parser.add_argument("--parallel", type=int, default=1, metavar="N", help="so many trials at a time (default 1)")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the programs' logs there")
     parser.add_argument("--list", action="store_true", help="list the faults")

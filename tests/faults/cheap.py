@@ -14,6 +14,7 @@ import random
 import resource
 import socket
 import sys
+import time
 from collections import Counter
 from typing import Any, cast
 
@@ -27,6 +28,8 @@ HANDSHAKE = (
 )
 NARROW = 4_096
 """Bytes of the receive buffer of those who will not read."""
+MAX_LAGS, SLOWEST = 500_000, 0.99
+"""Messages whose time is looked at, at most; which share of them is quicker than what is told."""
 MAX_WRONG = 20
 """Findings that are told, at most."""
 DEGRADED = 4004
@@ -61,6 +64,8 @@ class Order(msgspec.Struct):
     """Let all read again."""
     head: tuple[str, int] | None = None
     """Epoch and offset that all should have come to."""
+    lag: bool = False
+    """Whether to tell how long messages have taken since this was asked last."""
     ids: bool = False
     """Whether to tell which message stands where."""
     addresses: list[tuple[str, int]] | None = None
@@ -79,6 +84,8 @@ class State(msgspec.Struct):
     """Names of sessions, each counted once."""
     arrived: int = 0
     """Messages, of all clients."""
+    lag: float = 0.0
+    """Seconds from a router to who reads, of the slowest hundredth."""
     gaps: int = 0
     """Holes that they were told of, and times that something was not recovered."""
     farewells: dict[int, list[int]] = {}
@@ -98,6 +105,7 @@ class Frame(msgspec.Struct, gc=False):
     session: str | None = None
     epoch: str | None = None
     offset: int | None = None
+    at: int | None = None
     recovered: bool | None = None
     code: str | None = None
     data: dict[str, Any] | None = None
@@ -225,6 +233,8 @@ class Member(asyncio.Protocol):
         crowd, offset = self._crowd, frame.offset or 0
         epoch = frame.epoch or self.epoch
         crowd.state.arrived += 1
+        if self.number >= crowd.setup.narrow and frame.at is not None and len(crowd.lags) < MAX_LAGS:
+            crowd.lags.append(time.time() - frame.at / 1000)
         id = (frame.data or {})["id"]
         place = f"{epoch}/{offset}"
         if (other := crowd.state.ids.setdefault(place, id)) != id:
@@ -248,6 +258,8 @@ class Everybody:
         self._loop = asyncio.get_running_loop()
         self.now = self._loop.time
         self.members = [Member(self, number) for number in range(setup.count)]
+        self.lags: list[float] = []
+        """Of those who are never told to read no more."""
         self._sessions: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -301,6 +313,10 @@ class Everybody:
         if order.head is not None:
             behind = Counter((member.epoch, member.offset) == order.head for member in self.members)
             state.behind = behind[False]
+        if order.lag and self.lags:
+            self.lags.sort()
+            state.lag = self.lags[int(len(self.lags) * SLOWEST)]
+            self.lags.clear()
         if not order.ids:
             state.ids = {}
         return state

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from tests.faults.load import Load
 from tests.faults.rig import Layout, Rig
+from tests.faults.subscribers import UNRECOVERED
 from tests.faults.verdict import Check
 
 
@@ -36,12 +37,14 @@ class Scene:
 
     def holes(self) -> set[tuple[str, str]]:
         """Return who was told of holes, with their causes."""
-        return {
+        ledger = self.load.ledger
+        told = {
             (name, hole.cause)
-            for name, accounts in self.load.ledger.accounts.items()
+            for name, accounts in ledger.accounts.items()
             for account in accounts.values()
             for hole in account.announced
         }
+        return told | {(name, UNRECOVERED) for name in ledger.doubted}
 
     def note(self, words: str) -> None:
         """Add to what the report says of this run."""
@@ -61,6 +64,8 @@ class Fault:
     layout: Layout = field(default_factory=Layout)
     gaps: bool = False
     """Whether subscribers may be told of holes."""
+    late: bool = False
+    """Whether routers may be silent for so long (10 s) that a gateway begins a new topic with a hole."""
     recover_within: float = 20.0
     """Seconds from the end of the fault until everybody hears news again; generous, for noisy machines."""
     own_broker: bool = False
@@ -76,7 +81,7 @@ class Fault:
     errors: bool = False
     """Whether programs may log errors."""
     long: bool = False
-    """Whether it takes a minute or more, or very many clients; then it is run only where it is asked for."""
+    """Whether it takes half a minute or more, or very many clients; a short run leaves it out."""
 
 
 FAULTS: dict[str, Fault] = {}

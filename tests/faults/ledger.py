@@ -6,6 +6,7 @@ what is wrong with that. Times are seconds, monotonic.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -74,6 +75,10 @@ class Account:
 
     began: Place | None = None
     """After this it is owed everything; None where it was not told."""
+    began_at: float = -math.inf
+    """When that was written down."""
+    whole: bool = False
+    """Its topic began while it was heard: the first message is owed, too."""
     last: Place | None = None
     events: list[Event] = field(default_factory=list)
 
@@ -97,6 +102,10 @@ class Ledger:
         """Of each subscriber, of each topic that it hears."""
         self.by_pattern: set[str] = set()
         """Subscribers that hear all their topics through one subscription."""
+        self.logs_lost_at = -math.inf
+        """When all logs were lost, and what was in them: what was first tried later stands in new ones."""
+        self.doubted: dict[str, list[float]] = {}
+        """When subscribers were told that of their pattern, whichever the topic, something may be missing."""
         self._numbers: dict[tuple[str, str], int] = {}
 
     # Publishers.
@@ -123,6 +132,10 @@ class Ledger:
         """Write down that `id` was refused, and is given up."""
         self.publishes[id].outcome = Outcome.NACKED
 
+    def lose_logs(self, at: float) -> None:
+        """Write down that until now all that was logged was lost; from now on nothing is."""
+        self.logs_lost_at = at
+
     # Subscribers.
 
     def subscribe(self, subscriber: str, topics: Iterable[str], *, by_pattern: bool = False) -> None:
@@ -131,11 +144,17 @@ class Ledger:
         if by_pattern:
             self.by_pattern.add(subscriber)
 
-    def begin(self, subscriber: str, topic: str, place: Place) -> None:
+    def start(self, topic: str) -> None:
+        """Write down that `topic` is new: who hears all topics through one subscription is owed all of it."""
+        for subscriber in self.by_pattern:
+            self.accounts[subscriber][topic] = Account(whole=True)
+
+    def begin(self, subscriber: str, topic: str, place: Place, at: float = -math.inf) -> None:
         """Write down where the log of `topic` stood when it was first subscribed to."""
         account = self.account(subscriber, topic)
         if account.began is None and not account.events:
             account.began = account.last = place
+            account.began_at = at
 
     def arrive(self, subscriber: str, topic: str, place: Place, id: str, at: float) -> None:
         """Write down what `subscriber` was given."""
@@ -148,6 +167,10 @@ class Ledger:
         account = self.account(subscriber, topic)
         account.events.append(Announced(account.last, next, cause, at))
         account.last = Place(next.epoch, next.offset - 1)
+
+    def doubt(self, subscriber: str, at: float) -> None:
+        """Write down that `subscriber` was told that something of its pattern may be missing, of any topic."""
+        self.doubted.setdefault(subscriber, []).append(at)
 
     def account(self, subscriber: str, topic: str) -> Account:
         """Return what `subscriber` got of `topic`."""

@@ -59,7 +59,8 @@ class LibrarySubscriber:
 
     def _note(self, item: Message | Gap) -> None:
         if isinstance(item, Gap) and item.topic == self._pattern:
-            self._unsure.update(self.topics)
+            self._unsure.update(self._ledger.accounts[self.name])
+            self._ledger.doubt(self.name, time.monotonic())
             return
         assert item.epoch is not None, f"without a place: {item}"
         assert item.offset is not None, f"without a place: {item}"

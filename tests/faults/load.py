@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from tests.faults.ledger import Arrival, Ledger
 from tests.faults.library import LibrarySubscriber
+from tests.faults.newcomers import EARLY, NAME, Door, Newcomers
 from tests.faults.publishers import BackEnd, SocketPublisher
 from tests.faults.rig import Rig
 from tests.faults.subscribers import Subscriber
@@ -48,6 +49,10 @@ class Load:
     back_ends: list[BackEnd] = field(default_factory=list)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     publishing: list[asyncio.Task[None]] = field(default_factory=list)
+    besides: set[str] = field(default_factory=set)
+    """Topics that are heard by others than `subscribers`."""
+    newcomers: Newcomers | None = None
+    """What begins new topics; None where nobody does."""
 
     def urls(self) -> list[str]:
         """Return where clients may go: a load balancer that knows nothing."""
@@ -70,6 +75,8 @@ class Load:
             )
             self.subscribers.append(subscriber)
             self._keep(asyncio.create_task(subscriber.run(), name=name))
+        if self.rig.layout.newcomers:
+            self.subscribe(EARLY, topics=[NAME.format(0)])
 
     def subscribe(self, name: str, *, pattern: str | None = None, topics: list[str] | None = None) -> Subscriber:
         """Let one more subscriber come; every second one speaks msgpack. `topics` are its own, beside the load's."""
@@ -105,6 +112,11 @@ class Load:
             )
             self.back_ends.append(back_end)
             back_end.start()
+        if rig.layout.newcomers:
+            [early] = [each for each in self.subscribers if isinstance(each, Subscriber) and each.name == EARLY]
+            doors: list[Door] = [*self.clients, *self.back_ends]
+            self.newcomers = Newcomers(self.ledger, doors, early, seed=rig.seed, pace=rig.layout.pace)
+            self._keep(asyncio.create_task(self.newcomers.run(), name="newcomers"))
 
     async def all_subscribed(self, within: float = 30.0) -> None:
         """Wait until each hears all that it wants."""
@@ -150,6 +162,8 @@ class Load:
 
     async def finish(self) -> None:
         """Let publishers come to an end."""
+        if self.newcomers is not None:
+            self.newcomers.stop()
         for publisher in (*self.clients, *self.back_ends):
             publisher.stop()
         deadline = time.monotonic() + RESOLVED_WITHIN

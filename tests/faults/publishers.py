@@ -14,7 +14,8 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pika
@@ -29,6 +30,9 @@ ANSWER_WITHIN = 6.0
 
 PAUSE = 0.1
 """Seconds before a message is sent again."""
+
+AT_ONCE = 0.01
+"""Seconds between two messages of a client on a new topic, on average."""
 
 logging.getLogger("pika").setLevel(logging.CRITICAL)
 
@@ -50,7 +54,8 @@ class SocketPublisher:
         self.name = name
         self.refusals: dict[str, int] = {}
         """Answers that were no, by code."""
-        self.slowest_refusal = 0.0
+        self.refused_in: list[float] = []
+        """Seconds that each took, but for those that say that there was no answer."""
         self._ledger = ledger
         self._urls = urls
         self._token = token
@@ -62,6 +67,11 @@ class SocketPublisher:
         self._session: Session | None = None
         self._connected = asyncio.Event()
         self._stopping = False
+        self._bursts: set[asyncio.Task[None]] = set()
+
+    def say(self, topic: str, times: int) -> None:
+        """Publish so many messages on a new topic, one after the other, beside all else."""
+        self._bursts.add(asyncio.create_task(self._lane(topic, range(1, times + 1), AT_ONCE)))
 
     def stop(self) -> None:
         """Begin nothing new."""
@@ -70,19 +80,20 @@ class SocketPublisher:
     async def run(self) -> None:
         """Publish until told to stop, and until every outcome is known."""
         connection = asyncio.create_task(self._stay_connected())
-        lanes = asyncio.gather(*map(self._lane, self._topics))
+        lanes = asyncio.gather(*(self._lane(topic, itertools.count(1), self._interval) for topic in self._topics))
         try:
             await asyncio.wait([connection, lanes], return_when=asyncio.FIRST_COMPLETED)
             if connection.done():
                 connection.result()
             await lanes
+            await asyncio.gather(*self._bursts)
         finally:
-            connection.cancel()
-            lanes.cancel()
-            await asyncio.gather(connection, lanes, return_exceptions=True)
+            for task in (connection, lanes, *self._bursts):
+                task.cancel()
+            await asyncio.gather(connection, lanes, *self._bursts, return_exceptions=True)
 
-    async def _lane(self, topic: str) -> None:
-        for number in itertools.count(1):
+    async def _lane(self, topic: str, numbers: Iterable[int], interval: float) -> None:
+        for number in numbers:
             if self._stopping:
                 return
             id = f"{self.name}:{topic}:{number}"
@@ -90,7 +101,7 @@ class SocketPublisher:
                 if await self._publish(id, topic):
                     break
                 await asyncio.sleep(pause)
-            await asyncio.sleep(self._chance.uniform(0.5, 1.5) * self._interval)
+            await asyncio.sleep(self._chance.uniform(0.5, 1.5) * interval)
 
     async def _publish(self, id: str, topic: str) -> bool:
         """Send it once; say whether it was taken."""
@@ -117,7 +128,7 @@ class SocketPublisher:
         assert said["code"] in COME_AGAIN, said
         self.refusals[said["code"]] = self.refusals.get(said["code"], 0) + 1
         if said["code"] != "timeout":
-            self.slowest_refusal = max(self.slowest_refusal, time.monotonic() - asked_at)
+            self.refused_in.append(time.monotonic() - asked_at)
         return False
 
     async def _stay_connected(self) -> None:
@@ -178,6 +189,7 @@ class BackEnd:
         self._filling = "x" * filling
         self._ids = ids
         self._unknown = 0
+        self._bursts: deque[tuple[str, str]] = deque()
         self._stopping = threading.Event()
         self._giving_up = threading.Event()
         self._thread = threading.Thread(target=self._live, name=name, daemon=True)
@@ -185,6 +197,10 @@ class BackEnd:
 
     def start(self) -> None:
         self._thread.start()
+
+    def say(self, topic: str, times: int) -> None:
+        """Publish so many messages on a new topic, one after the other, before all else."""
+        self._bursts.extend((f"{self.name}:{topic}:{number}", topic) for number in range(1, times + 1))
 
     def stop(self) -> None:
         """Begin nothing new."""
@@ -237,6 +253,8 @@ class BackEnd:
     def _events(self) -> Any:
         for number in itertools.count(1):
             for topic in self._topics:
+                while self._bursts:
+                    yield self._bursts.popleft()
                 yield f"{self.name}:{topic}:{number}", topic
 
     def _publish(self, channel: Any, id: str, topic: str) -> bool:

@@ -36,6 +36,7 @@ PREFETCH = 16
 RULES = [
     {"match": "fleeting.#", "history": 0},
     {"match": "load.#", "history": 5_000, "history_ttl": 600, "publish_rate": 1_000, "publish_burst": 1_000},
+    {"match": "room.#", "presence": True},
     {"match": "short.#", "history": 20, "history_ttl": 600, "publish_rate": 1_000, "publish_burst": 1_000},
 ]
 
@@ -75,6 +76,8 @@ class Layout:
     """Whether tokens are checked with the keys of an issuer, instead of a secret."""
     ids: bool = True
     """Whether the events of both back ends have message ids: what one without may suffer docs/topology.md says."""
+    newcomers: bool = True
+    """Whether new topics begin all the time."""
     pace: float = 1.0
     """How many times as long publishers wait between two messages."""
 

@@ -12,6 +12,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -32,6 +33,12 @@ COME_BACK = (0.02, 0.4)
 UNRECOVERED = "unrecovered"
 """The cause of a hole of which there was no `gap`: the pattern as a whole was resumed with `recovered: false`."""
 
+CAUGHT_UP_WITHIN = 60.0
+"""Seconds on one connection after which a pattern is caught up with, though nobody said so."""
+
+MAX_PLACES = 128
+"""Places of topics that are told where a pattern is resumed; what is quiet for longer is not sent again."""
+
 COME_AGAIN = frozenset({"rate_limited", "overloaded", "unavailable", "timeout"})
 
 CODECS = {"penstock.v1.json": msgspec.json, "penstock.v1.msgpack": msgspec.msgpack}
@@ -45,8 +52,9 @@ Frame = dict[str, Any]
 class Session:
     """One connection's worth of frames."""
 
-    def __init__(self, socket: ClientConnection) -> None:
+    def __init__(self, socket: ClientConnection, silent: float) -> None:
         self._socket = socket
+        self._silent = silent
         self._codec = CODECS[socket.subprotocol or "penstock.v1.json"]
         self.heard_at = time.monotonic()
 
@@ -60,7 +68,7 @@ class Session:
             async with asyncio.timeout(TICK):
                 frame: Frame = self._codec.decode(await self._socket.recv())
         except TimeoutError:
-            if time.monotonic() - self.heard_at > SILENT:
+            if time.monotonic() - self.heard_at > self._silent:
                 raise
             return None
         self.heard_at = time.monotonic()
@@ -71,8 +79,11 @@ class Session:
 
 
 @contextlib.asynccontextmanager
-async def opened(url: str, protocol: str = "penstock.v1.json"):  # type: ignore[no-untyped-def]
-    """Open a session; whatever happens, its socket is gone at the end."""
+async def opened(url: str, protocol: str = "penstock.v1.json", silent: float = SILENT):  # type: ignore[no-untyped-def]
+    """Open a session; whatever happens, its socket is gone at the end.
+
+    After `silent` seconds without a frame the gateway is taken for dead.
+    """
     socket = await connect(
         url,
         subprotocols=[protocol],  # type: ignore[list-item]
@@ -85,7 +96,7 @@ async def opened(url: str, protocol: str = "penstock.v1.json"):  # type: ignore[
         logger=_quiet,
     )
     try:
-        yield Session(socket)
+        yield Session(socket, silent)
     finally:
         socket.transport.abort()
         await socket.wait_closed()
@@ -125,14 +136,17 @@ class Subscriber:
         self._ledger = ledger
         self._urls = urls
         self._token = token
-        self.topics = topics
+        self.topics = list(topics)
         self._pattern = pattern
         self._protocol = protocol
         self._chance = random.Random(f"{name} {seed}")
         self._places: dict[str, Place] = {}
         self._unsure: set[str] = set()
         """Topics of which it may have missed something: it was told that of its pattern as a whole."""
-        self._last_at = int(time.time() * 1000)
+        self._at: int | None = None
+        """The time to come back to a pattern with; None before the first subscription."""
+        self._caught_up_at = 0.0
+        """When that time goes on with what comes: not while something may come that is older."""
         self._drop: asyncio.Task[None] | None = None
         self._stopping = False
         ledger.subscribe(name, topics, by_pattern=pattern is not None)
@@ -165,6 +179,10 @@ class Subscriber:
         if self._drop is not None:
             self._drop.cancel()
 
+    def hear(self, topic: str) -> None:
+        """Subscribe to one topic more, as soon as can be."""
+        self.topics.append(topic)
+
     async def _hear(self) -> None:
         async with opened(self.url, self._protocol) as session:
             self.connections += 1
@@ -172,10 +190,12 @@ class Subscriber:
             asked: dict[int, str] = {}
             again: list[tuple[float, str]] = []
             await session.send({"type": "connect", "id": next(numbers), "token": self._token})
-            for topic in self.wanted:
-                asked[number := next(numbers)] = topic
-                await session.send(self._subscribe(number, topic))
+            wanted = 0
             while True:
+                for topic in self.wanted[wanted:]:
+                    wanted += 1
+                    asked[number := next(numbers)] = topic
+                    await session.send(self._subscribe(number, topic))
                 frame = await session.frame()
                 now = time.monotonic()
                 for due, topic in list(again):
@@ -191,12 +211,14 @@ class Subscriber:
                     case "gap":
                         place = Place(frame["epoch"], frame["offset"])
                         self._ledger.announce(self.name, frame["topic"], place, frame["cause"], now)
-                        self._places[frame["topic"]] = Place(place.epoch, place.offset - 1)
+                        self._stand(frame["topic"], Place(place.epoch, place.offset - 1))
                         self._unsure.discard(frame["topic"])
                     case "subscribed":
                         self.subscribed.add(frame["topic"])
                         asked.pop(frame["id"], None)
-                        self._begin(frame)
+                        self._begin(frame, now)
+                    case "caught_up":
+                        self._at, self._caught_up_at = frame["at"], now
                     case "error" if frame.get("id") in asked:
                         topic = asked.pop(frame["id"])
                         assert frame["code"] in COME_AGAIN, frame
@@ -208,24 +230,29 @@ class Subscriber:
 
     def _subscribe(self, number: int, topic: str) -> Frame:
         frame: Frame = {"type": "subscribe", "id": number, "topic": topic}
-        if self._pattern and self.connections > 1:
-            places = {name: place._asdict() for name, place in self._places.items()}
-            frame["from"] = {"at": self._last_at, "topics": places}
+        if self._pattern and self._at is not None:
+            latest = islice(reversed(self._places.items()), MAX_PLACES)
+            frame["from"] = {"at": self._at, "topics": {name: place._asdict() for name, place in latest}}
         elif not self._pattern and (place := self._places.get(topic)) is not None:
             frame["from"] = place._asdict()
         return frame
 
-    def _begin(self, frame: Frame) -> None:
+    def _begin(self, frame: Frame, now: float) -> None:
         """Take the place from where a first subscription begins; one that resumes has its own, or is told a gap."""
         topic = frame["topic"]
-        if not self._places:
-            self._last_at = frame.get("at", self._last_at)
-        if self._pattern and frame.get("recovered") is False:
-            self._unsure.update(self._places)
-        if self._pattern or topic in self._places or "offset" not in frame:
-            return
-        self._places[topic] = Place(frame["epoch"], frame["offset"])
-        self._ledger.begin(self.name, topic, self._places[topic])
+        if self._pattern:
+            self._caught_up_at = now if self._at is None else now + CAUGHT_UP_WITHIN
+            self._at = frame["at"] if self._at is None else self._at
+            if frame.get("recovered") is False:
+                self._unsure.update(self._places)
+                self._ledger.doubt(self.name, now)
+        elif topic not in self._places and "offset" in frame:
+            self._stand(topic, Place(frame["epoch"], frame["offset"]))
+            self._ledger.begin(self.name, topic, self._places[topic], now)
+
+    def _stand(self, topic: str, place: Place) -> None:
+        self._places.pop(topic, None)  # those with the latest news are told first
+        self._places[topic] = place
 
     def _note(self, frame: Frame, now: float) -> None:
         topic = frame["topic"]
@@ -238,5 +265,6 @@ class Subscriber:
             if place.epoch != last.epoch or place.offset > last.offset + 1:
                 self._ledger.announce(self.name, topic, place, UNRECOVERED, now)
         self._ledger.arrive(self.name, topic, place, frame["data"]["id"], now)
-        self._places[topic] = place
-        self._last_at = frame["at"]
+        self._stand(topic, place)
+        if self._at is not None and now >= self._caught_up_at:
+            self._at = max(self._at, frame["at"])

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import tests.faults.injections  # noqa: F401 (fills the table of faults)
+from tests.faults.__main__ import all_of_them
 from tests.faults.fault import FAULTS, Fault
 from tests.faults.rig import Places
 from tests.faults.trial import attempt
@@ -37,6 +38,12 @@ async def test_nothing_is_lost_doubled_disordered_or_left_behind_when(
     assert report.passed, report.details()
     assert report.published > 20
     assert report.delivered > report.published, "there are several subscribers"
+    assert report.begun or not fault.layout.newcomers
+
+
+def test_a_run_has_all_faults_and_a_short_one_all_but_the_long_ones() -> None:
+    assert all_of_them(short=False) == list(FAULTS)
+    assert set(FAULTS) - set(all_of_them(short=True)) == {key for key, fault in FAULTS.items() if fault.long} != set()
 
 
 def test_every_fault_of_the_short_run_is_in_the_table_and_none_of_them_is_long() -> None:

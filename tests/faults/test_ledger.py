@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.ledger import Ledger, Place
+from tests.faults.ledger import Account, Ledger, Place
 from tests.faults.verdict import Check, judge, missing
 
 
@@ -154,10 +154,37 @@ def test_a_new_epoch_has_to_be_announced_and_excuses_what_was_lost_with_the_old_
     silently = books.got("ada", 4, offset=1, epoch="f")
     assert Check.GAP in silently.wrong(gaps=True)
     aloud = Books().published(1, 2, 3, 4).got("ada", 1, 2)
+    aloud.lose_logs(1.0)
     aloud.got("bob", 1)
     for who in ("ada", "bob"):
         aloud.told(who, 1, epoch="f", cause="epoch_changed").got(who, 4, offset=1, epoch="f")
     assert aloud.wrong(gaps=True) == set(), "m2 was in the old log, m3 in one that nobody saw"
+
+
+def test_a_new_epoch_excuses_nothing_that_was_first_tried_after_the_logs_were_lost(books: Books) -> None:
+    books.published(1, 2, at=1.0).both_got(1)
+    books.lose_logs(2.0)
+    books.published(3, 4, 5, at=3.0)
+    books.ack("m4", Place("f", 1))
+    for who in ("ada", "bob"):
+        books.told(who, 2, epoch="f", cause="epoch_changed", at=4.0).got(who, 5, offset=2, epoch="f", at=4.0)
+    assert [publish.id for publish in missing(books)["bob"]] == ["m3", "m4"], "m2 may have been in the old log"
+
+
+def test_a_repeated_attempt_after_the_loss_of_logs_may_have_been_logged_before_it(books: Books) -> None:
+    books.published(1, 2, at=1.0).both_got(1)
+    books.lose_logs(2.0)
+    books.attempt("m2", "p", "t", 3.0)
+    for who in ("ada", "bob"):
+        books.told(who, 1, epoch="f", cause="epoch_changed", at=4.0)
+    assert not missing(books)
+
+
+def test_a_new_epoch_excuses_nothing_where_no_log_was_lost(books: Books) -> None:
+    books.published(1, 2).both_got(1)
+    for who in ("ada", "bob"):
+        books.told(who, 1, epoch="f", cause="epoch_changed")
+    assert set(missing(books)) == {"ada", "bob"}
 
 
 def test_what_was_there_before_a_subscription_is_not_owed() -> None:
@@ -167,6 +194,87 @@ def test_what_was_there_before_a_subscription_is_not_owed() -> None:
     books.subscribe("late", ["t"])
     books.begin("late", "t", Place("e", 1))
     assert judge(books) == {}
+
+
+class Patterned(Books):
+    """The same two hear a pattern, and the topic has begun since."""
+
+    def __init__(self) -> None:
+        Ledger.__init__(self)
+        for name in ("ada", "bob"):
+            self.subscribe(name, [], by_pattern=True)
+        self.start("t")
+
+
+def test_all_of_a_new_topic_is_owed_to_who_hears_a_pattern() -> None:
+    assert Patterned().published(1, 2).both_got(1, 2).wrong() == set()
+    assert set(missing(Patterned().published(1))) == {"ada", "bob"}
+
+
+def test_a_new_topic_that_does_not_begin_with_its_first_message_has_a_hole() -> None:
+    books = Patterned().published(1, 2).got("ada", 1, 2).got("bob", 2)
+    assert books.wrong() == {Check.LOST, Check.GAP}
+    told = Patterned().published(1, 2).got("ada", 1, 2).told("bob", 2).got("bob", 2)
+    assert told.wrong() == {Check.GAP}
+    assert told.wrong(gaps=True) == set()
+
+
+def test_a_new_topic_may_begin_with_a_hole_where_routers_are_heard_late_and_with_no_other() -> None:
+    books = Patterned().published(1, 2, 3, 4).got("ada", 1, 2, 3, 4).told("bob", 2).got("bob", 2)
+    assert judge(books.got("bob", 3, 4), late=True) == {}
+    books = Patterned().published(1, 2, 3).got("ada", 1, 2, 3).got("bob", 1).told("bob", 3).got("bob", 3)
+    assert set(judge(books, late=True)) == {Check.GAP}
+
+
+def test_the_hole_with_which_a_new_topic_begins_excuses_as_many_as_it_has_room_for() -> None:
+    books = Patterned().published(1, 2, 3)
+    for who in ("ada", "bob"):
+        books.told(who, 3, at=1.0).got(who, 3)
+    assert not missing(books), "nobody knows where the first two stand"
+    assert [publish.id for publish in missing(books.published(4, at=2.0))["bob"]] == ["m4"], "it was tried later"
+    assert set(missing(Patterned().published(1, 2, 3).told("bob", 2, at=1.0).told("ada", 2, at=1.0))) == {"ada", "bob"}
+
+
+def test_a_topic_that_began_later_is_owed_to_nobody_by_name(books: Books) -> None:
+    books.start("new")
+    books.attempt("n1", "p", "new", 0.0)
+    books.ack("n1")
+    assert books.wrong() == set()
+
+
+@pytest.mark.parametrize(("came", "lost"), [((), {Check.LOST}), ((2,), set())])
+def test_doubt_about_a_pattern_excuses_what_was_tried_before_it_on_a_new_topic(
+    came: tuple[int, ...], lost: set[Check]
+) -> None:
+    books = Patterned().published(1, at=1.0).published(2, at=3.0).got("ada", 1, 2).got("bob", *came)
+    books.doubt("bob", 2.0)
+    assert books.wrong(gaps=True) == lost, "m2 was tried later"
+    assert books.wrong() == lost | {Check.GAP}
+
+
+def test_doubt_about_a_pattern_excuses_nothing_of_a_topic_that_began_after_it() -> None:
+    books = Patterned().published(1, 2, at=3.0).got("ada", 1, 2).got("bob", 2)
+    books.doubt("bob", 2.0)
+    assert books.wrong(gaps=True) == {Check.LOST, Check.GAP}
+
+
+@pytest.mark.parametrize(("missed", "excused"), [(1_001, True), (999, False)])
+def test_who_missed_more_than_a_pattern_is_replayed_may_be_told_so_of_a_topic_that_is_quiet(
+    missed: int, excused: bool
+) -> None:
+    books = Patterned().published(1, at=1.0).got("ada", 1, at=1.0)
+    books.accounts["ada"]["u"], books.accounts["bob"]["u"] = Account(), Account()
+    for number in range(missed):
+        books.attempt(f"u{number}", "p", "u", 2.0)
+    books.told("bob", 2, at=2.5)
+    assert books.wrong() == (set() if excused else {Check.GAP})
+
+
+def test_what_was_tried_before_a_subscription_and_stands_nobody_knows_where_is_not_owed(books: Books) -> None:
+    books.published(1, at=1.0).both_got(1).published(2, at=3.0)
+    books.subscribe("late", ["t"])
+    books.begin("late", "t", Place("e", 7), at=2.0)
+    assert [publish.id for publish in missing(books)["late"]] == ["m2"]
 
 
 def test_a_repeated_attempt_is_the_same_message(books: Books) -> None:

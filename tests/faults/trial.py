@@ -36,6 +36,8 @@ class Report:
     unknown: int = 0
     repeated: int = 0
     gaps: int = 0
+    begun: int = 0
+    """Topics that began meanwhile."""
     recovered_in: float | None = None
     took: float = 0.0
     deepest: dict[str, int] = field(default_factory=dict)
@@ -99,7 +101,7 @@ async def attempt(
         for check, words in scene.wrong:
             found[check].append(words)
         report.notes = scene.notes
-        for check, several in judge(load.ledger, gaps=fault.gaps, unordered=fault.unordered).items():
+        for check, several in judge(load.ledger, gaps=fault.gaps, late=fault.late, unordered=fault.unordered).items():
             found[check] += several
         tell("cleaning up")
         await traces.nothing_is_left(rig, bare, _topics(load), found)
@@ -162,7 +164,7 @@ def _look_into_logs(rig: Rig, fault: Fault, found: Findings) -> None:
 
 
 def _topics(load: Load) -> int:
-    return len({topic for each in load.subscribers for topic in each.wanted})
+    return len({topic for each in load.subscribers for topic in each.wanted} | load.besides)
 
 
 def _count(report: Report, load: Load) -> None:
@@ -172,4 +174,5 @@ def _count(report: Report, load: Load) -> None:
     report.repeated = sum(publish.attempts > 1 for publish in ledger.publishes.values())
     accounts = [account for each in ledger.accounts.values() for account in each.values()]
     report.delivered = sum(len(account.arrivals) for account in accounts)
+    report.begun = load.newcomers.count if load.newcomers is not None else 0
     report.gaps = sum(len(account.announced) for account in accounts)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import TypeAlias
 
-from gateway.logs import TRIMMED
+from gateway.logs import EPOCH_CHANGED, TRIMMED
 from gateway.window import MAX_ENTRIES
 from tests.faults.ledger import Account, Announced, Arrival, Ledger, Outcome, Place, Publish
 
@@ -45,13 +45,18 @@ class Check(StrEnum):
 
 Findings: TypeAlias = dict[Check, list[str]]
 
+COMES_BACK_WITHIN = 3.0
+"""Seconds that may pass between the first of what a subscriber of a pattern is given again and the last."""
 
-def judge(ledger: Ledger, *, gaps: bool = False, unordered: str | None = None) -> Findings:
+
+def judge(
+    ledger: Ledger, *, gaps: bool = False, late: bool = False, unordered: str | None = None
+) -> Findings:
     """Return what is wrong; nothing, where all is well.
 
     Without `gaps` no announced hole is accepted either, but for who missed more than a subscription is replayed: all
-    topics of a pattern share that bound, and each of them has a longer log. Publishers whose names begin with
-    `unordered` may be overtaken by themselves.
+    topics of a pattern share that bound, and each of them has a longer log. Where routers may be heard too `late`, a
+    new topic may begin with one. Publishers whose names begin with `unordered` may be overtaken by themselves.
     """
     findings: dict[Check, list[str]] = defaultdict(list)
     for check, words in (
@@ -60,7 +65,7 @@ def judge(ledger: Ledger, *, gaps: bool = False, unordered: str | None = None) -
         *_doubled(ledger),
         *_disordered(ledger, unordered),
         *_unannounced(ledger),
-        *(() if gaps else ((Check.GAP, words) for _, words in needless(ledger))),
+        *(() if gaps else ((Check.GAP, words) for _, words in needless(ledger, late=late))),
     ):
         findings[check].append(words)
     return dict(findings)
@@ -68,27 +73,33 @@ def judge(ledger: Ledger, *, gaps: bool = False, unordered: str | None = None) -
 
 def missing(ledger: Ledger) -> dict[str, list[Publish]]:
     """Return, of each subscriber, what was acknowledged, has not come and was not announced as missing."""
-    places = ledger.places()
-    by_topic = defaultdict(list)
-    for publish in ledger.publishes.values():
-        if publish.outcome is Outcome.ACKED:
-            by_topic[publish.topic].append(publish)
-    found = {}
-    for subscriber, accounts in ledger.accounts.items():
-        lacks = []
-        for topic, account in accounts.items():
-            got = {arrival.id for arrival in account.arrivals}
-            lacks += [
-                publish
-                for publish in by_topic[topic]
-                if publish.id not in got and not _is_excused(account, places.get(publish.id))
-            ]
-        if lacks:
-            found[subscriber] = lacks
-    return found
+    found: dict[str, list[Publish]] = defaultdict(list)
+    for subscriber, publish, is_doubted in _lacking(ledger):
+        if not is_doubted:
+            found[subscriber].append(publish)
+    return dict(found)
 
 
 Wrong: TypeAlias = Iterator[tuple[Check, str]]
+
+
+def _lacking(ledger: Ledger) -> Iterator[tuple[str, Publish, bool]]:
+    """Yield who lacks what was acknowledged, and was told of no hole there; and whether its pattern is in doubt."""
+    places = ledger.places()
+    by_topic = defaultdict(list)
+    for publish in list(ledger.publishes.values()):  # the load may go on meanwhile
+        if publish.outcome is Outcome.ACKED:
+            by_topic[publish.topic].append(publish)
+    for subscriber, topic, account in _accounts(ledger):
+        got = {arrival.id for arrival in account.arrivals}
+        for publish in by_topic[topic]:
+            if publish.id not in got and not _is_excused(account, publish, places.get(publish.id), ledger):
+                yield subscriber, publish, account.whole and _doubted_since(ledger, subscriber, publish.at) is not None
+
+
+def _doubted_since(ledger: Ledger, subscriber: str, since: float) -> float | None:
+    """Return when a subscriber was told, after `since`, that any topic of its pattern may lack something."""
+    return next((at for at in ledger.doubted.get(subscriber, ()) if at > since), None)
 
 
 def _accounts(ledger: Ledger) -> Iterator[tuple[str, str, Account]]:
@@ -97,13 +108,37 @@ def _accounts(ledger: Ledger) -> Iterator[tuple[str, str, Account]]:
             yield subscriber, topic, account
 
 
-def _is_excused(account: Account, place: Place | None) -> bool:
-    """Say whether a subscriber was told that it would not get what stands at `place`, or need not get it."""
-    if place is None:  # in a log that nobody ever saw: lost with it
-        return any(hole.cause == "epoch_changed" for hole in account.announced)
+def _is_excused(account: Account, publish: Publish, place: Place | None, ledger: Ledger) -> bool:
+    """Say whether a subscriber was told that it would not get what stands at `place`, or need not get it.
+
+    That a log was lost excuses what may have been in it, and nothing that was first tried since.
+    """
+    may_be_lost = publish.at < ledger.logs_lost_at
+    if place is None:
+        if account.began is not None and account.began.offset and publish.at < account.began_at:
+            return True  # nobody ever saw where it stands: perhaps there
+        # Or in a log that nobody ever saw: lost with it.
+        causes = {hole.cause for hole in account.announced if may_be_lost or hole.cause != EPOCH_CHANGED}
+        return EPOCH_CHANGED in causes or (account.whole and _began_behind(account, publish, ledger))
     if account.began is not None and place.epoch == account.began.epoch and place.offset <= account.began.offset:
         return True
-    return any(_covers(hole, place) for hole in account.announced)
+    holes = (hole for hole in account.announced if may_be_lost or hole.cause != EPOCH_CHANGED)
+    return any(_covers(hole, place) for hole in holes)
+
+
+def _began_behind(account: Account, publish: Publish, ledger: Ledger) -> bool:
+    """Say whether what stands nobody knows where may be in the hole with which a new topic began: it has the room."""
+    hole = account.announced[0] if account.announced else None
+    if hole is None or hole.before is not None or publish.at > hole.at:
+        return False
+    known = ledger.places()
+    others = [
+        each
+        for each in list(ledger.publishes.values())
+        if each.topic == publish.topic and each.outcome is Outcome.ACKED and each.at < hole.at
+    ]
+    inside = sum(each.id not in known or _covers(hole, known[each.id]) for each in others)
+    return inside < hole.next.offset
 
 
 def _covers(hole: Announced, place: Place) -> bool:
@@ -178,20 +213,26 @@ def _disordered(ledger: Ledger, unordered: str | None) -> Wrong:
 
 
 def _unannounced(ledger: Ledger) -> Wrong:
+    started: dict[str, float] = {}
+    for publish in ledger.publishes.values():
+        started.setdefault(publish.topic, publish.at)
     for subscriber, topic, account in _accounts(ledger):
         last = account.began
         for event in account.events:
             if isinstance(event, Announced):
                 last = Place(event.next.epoch, event.next.offset - 1)
                 continue
-            if last is not None and event.place.epoch != last.epoch:
+            if last is None and account.whole and event.place.offset > 1:
+                if _doubted_since(ledger, subscriber, started.get(topic, event.at)) is None:
+                    yield Check.GAP, f"{subscriber} lacks 1 to {event.place.offset - 1} of {topic}, untold"
+            elif last is not None and event.place.epoch != last.epoch:
                 yield Check.GAP, f"{subscriber} came from {_words(last)} to {_words(event.place)} of {topic}, untold"
             elif last is not None and event.place.offset > last.offset + 1:
                 yield Check.GAP, f"{subscriber} lacks {last.offset + 1} to {event.place.offset - 1} of {topic}, untold"
             last = event.place
 
 
-def needless(ledger: Ledger) -> Iterator[tuple[str, str]]:
+def needless(ledger: Ledger, *, late: bool = False) -> Iterator[tuple[str, str]]:
     """Yield who was told of a hole that need not have been, and in words of which; see `judge`."""
     for subscriber, topic, account in _accounts(ledger):
         had = 0.0
@@ -200,13 +241,34 @@ def needless(ledger: Ledger) -> Iterator[tuple[str, str]]:
                 had = ledger.publishes[hole.id].at if hole.id in ledger.publishes else hole.at
                 continue
             if hole.cause == TRIMMED and subscriber in ledger.by_pattern:
-                topics = ledger.accounts[subscriber]
-                publishes = list(ledger.publishes.values())  # the load may go on meanwhile
-                missed = [each for each in publishes if had < each.at < hole.at]
-                if sum(each.topic in topics for each in missed) > MAX_ENTRIES:
+                # A topic that is quiet does not tell since when its subscriber was away.
+                since = _had(ledger, subscriber, hole.at - COMES_BACK_WITHIN) if account.whole else had
+                if _published(ledger, subscriber, since, hole.at) > MAX_ENTRIES:
                     continue
-            since = _words(hole.before)
-            yield subscriber, f"{subscriber} was told that {since} to {_words(hole.next)} of {topic} is {hole.cause}"
+                if late and account.whole and hole.before is None:
+                    continue
+            before = _words(hole.before)
+            yield subscriber, f"{subscriber} was told that {before} to {_words(hole.next)} of {topic} is {hole.cause}"
+    for subscriber, publish, is_doubted in _lacking(ledger):
+        at = _doubted_since(ledger, subscriber, publish.at)
+        if is_doubted and at is not None:
+            since = _had(ledger, subscriber, at - COMES_BACK_WITHIN)
+            if _published(ledger, subscriber, since, at) <= MAX_ENTRIES:
+                yield subscriber, f"{subscriber} was told that something of its pattern is missing: {publish.id}"
+
+
+def _had(ledger: Ledger, subscriber: str, at: float) -> float:
+    """Return when the latest was published of all that a subscriber had at a time."""
+    arrivals = (arrival for account in ledger.accounts[subscriber].values() for arrival in account.arrivals)
+    had = (ledger.publishes[each.id].at for each in arrivals if each.at <= at and each.id in ledger.publishes)
+    return max(had, default=0.0)
+
+
+def _published(ledger: Ledger, subscriber: str, since: float, until: float) -> int:
+    """Return how much was published between two times on what a subscriber hears."""
+    topics = ledger.accounts[subscriber]
+    publishes = list(ledger.publishes.values())  # the load may go on meanwhile
+    return sum(each.topic in topics for each in publishes if since < each.at < until)
 
 
 def _words(place: Place | None) -> str:

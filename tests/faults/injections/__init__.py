@@ -16,6 +16,7 @@ from tests.faults.injections import (
     machine,
     network,
     poison,
+    presence,
     processes,
     stores,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "machine",
     "network",
     "poison",
+    "presence",
     "processes",
     "stores",
 ]

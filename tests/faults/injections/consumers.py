@@ -95,6 +95,7 @@ async def frozen_consumer(scene: Scene) -> None:
     "the store is away for several times as long as the broker waits for what routers hold (406)",
     own_broker=True,
     layout=Layout(legs=frozenset({STORE})),
+    late=True,
     recover_within=60.0,  # what came back twice is done message by message
 )
 async def held_too_long(scene: Scene) -> None:
@@ -124,6 +125,7 @@ async def held_too_long(scene: Scene) -> None:
     "the queue of a partition that has nothing to do is deleted, twice: consumers are cancelled",
     # While it is missing the others are numbered anew, and topics change their partition.
     unordered="back-end-",
+    layout=Layout(newcomers=False),  # what waits in a queue that somebody deletes is lost
 )
 async def cancelled_consumers(scene: Scene) -> None:
     vhost = scene.rig.places.vhost

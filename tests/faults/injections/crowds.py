@@ -24,6 +24,11 @@ FILLING = 4_000
 MORE_MEMORY = 64 * 2**20
 """Bytes by which a gateway may grow for those who do not read; their outboxes are a hundredth of it."""
 
+COMPARED = 100
+"""Messages to everybody before it, whose time is compared with those during it."""
+MUCH_SLOWER, NOTHING = 2.0, 0.25
+"""Times as long, and seconds more, that the slowest hundredth of what others get may take: machines are noisy."""
+
 HEARTBEAT, GRACE = 2, 4
 """Seconds, as the rig has them, and as F25 has them: a stall lasts longer than both a client's grace and its answer."""
 
@@ -37,11 +42,17 @@ async def stop_reading(scene: Scene) -> None:
         clients.publish()
         await scene.load.until(lambda: clients.published > 10)
         resident = {gateway.name: gateway.resident() for gateway in scene.rig.gateways}
+        await clients.ask(lag=True)
+        await scene.load.until(lambda: clients.published > 10 + COMPARED)
+        usual = (await clients.ask(lag=True)).lag
         await clients.ask(sleep=SLEEPERS)
         began, published = time.monotonic(), clients.published
         closed = 'penstock_gateway_closed_total{code="4002"}'
         await scene.load.until(lambda: counted(scene, "penstock_gateway_slow_closed_total") >= SLEEPERS, 60.0)
         took, sent = time.monotonic() - began, clients.published - published
+        lag = (await clients.ask(lag=True)).lag
+        slower = lag > max(MUCH_SLOWER * usual, usual + NOTHING)
+        scene.expect(not slower, Check.LIVE, f"99 % came within {lag * 1000:.0f} ms, and before in {usual * 1000:.0f}")
         growth = max(gateway.resident() - resident[gateway.name] for gateway in scene.rig.gateways)
         scene.expect(growth < MORE_MEMORY, Check.MEM, f"a gateway grew by {growth >> 20} MiB")
         await some_time(scene, 0.0, 2.0)
@@ -49,7 +60,10 @@ async def stop_reading(scene: Scene) -> None:
         scene.heal()
         await clients.all_here(MANY)
         state = await clients.settle()
-    scene.note(f"closed after {took:.1f} s and {sent} messages; a gateway grew by {growth >> 20} MiB")
+    scene.note(
+        f"closed after {took:.1f} s and {sent} messages; a gateway grew by {growth >> 20} MiB; 99 % of what the others "
+        f"got came within {lag * 1000:.0f} ms, before in {usual * 1000:.0f}"
+    )
     codes = {number: state.farewells.get(number) for number in range(SLEEPERS)}
     scene.expect(all(each == [4002] for each in codes.values()), Check.LIVE, f"who did not read was closed so: {codes}")
     count = counted(scene, closed)

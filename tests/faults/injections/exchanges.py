@@ -19,7 +19,12 @@ AGAIN_WITHIN = 40.0
 """Seconds; a gateway that gets no answers for 5 looks after its bindings within 7 more, and a machine may be busy."""
 
 
-@fault("F21", "the exchanges of deliveries, answers, requests and signals are deleted, one after the other")
+@fault(
+    "F21",
+    "the exchanges of deliveries, answers, requests and signals are deleted, one after the other",
+    late=True,
+    known="gateways bind their slots to a new penstock.deliver after 30 s at most, and do not look for new topics then",
+)
 async def delete_exchanges(scene: Scene) -> None:
     vhost = scene.rig.places.vhost
     management = Management(scene.rig.places.broker.management_url)

@@ -1,4 +1,4 @@
-"""What takes a minute or more; it is run only where it is asked for."""
+"""What takes a minute or more; a short run leaves it out."""
 
 from __future__ import annotations
 

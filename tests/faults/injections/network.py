@@ -69,6 +69,7 @@ async def cut_clients_until(scene: Scene, cuts: int, within: float, most: int = 
     "connections to the broker are reset after a random number of bytes, again and again",
     layout=BROKER_LEGS,
     recover_within=30.0,
+    late=True,
     buried=True,
 )
 async def cut_broker(scene: Scene) -> None:
@@ -142,7 +143,12 @@ async def blackhole(scene: Scene) -> None:
     await scene.rig.all_ready()
 
 
-@fault("F09b", "between routers and broker all is swallowed for longer than two heartbeats", layout=BROKER_LEGS)
+@fault(
+    "F09b",
+    "between routers and broker all is swallowed for longer than two heartbeats",
+    layout=BROKER_LEGS,
+    late=True,
+)
 async def blackhole_routers(scene: Scene) -> None:
     leg = scene.rig.proxies[ROUTER]
     leg.hold(up=True, down=True)

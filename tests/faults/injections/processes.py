@@ -1,10 +1,9 @@
-"""Gateways and routers that die, are stopped, frozen, and come back."""
+"""Gateways and routers that die, are stopped, and come back."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from signal import SIGCONT, SIGSTOP, SIGTERM
+from signal import SIGSTOP, SIGTERM
 from urllib.request import urlopen
 
 from tests.faults.fault import Scene, fault
@@ -53,17 +52,6 @@ async def kill_between_confirm_and_ack(scene: Scene) -> None:
     scene.note(f"{sum(again):g} messages came again")
 
 
-@fault("F03", "a gateway is killed; its clients resume at the other, and later it comes back")
-async def kill_a_gateway(scene: Scene) -> None:
-    gateway = scene.chance.choice(scene.rig.gateways)
-    await some_time(scene, 0.0, 0.5)
-    gateway.kill()
-    scene.heal()
-    await news(scene, 20.0)
-    gateway.start()
-    await scene.rig.ready(gateway)
-
-
 @fault("F05", "a gateway is told to stop: it drains, clients resume at the other")
 async def stop_a_gateway(scene: Scene) -> None:
     gateway = scene.chance.choice(scene.rig.gateways)
@@ -100,23 +88,6 @@ async def stop_a_router(scene: Scene) -> None:
     scene.expect(again == 0, Check.EXIT, f"{again:g} messages were logged when they came to the other router")
     stopped.start()
     await scene.rig.ready(stopped)
-
-
-@fault("F23", "a gateway is frozen for some seconds, and thawed")
-async def freeze_a_gateway(scene: Scene) -> None:
-    gateway, other = scene.chance.sample(scene.rig.gateways, 2)
-    url = scene.rig.urls[other.name]
-    gateway.signal(SIGSTOP)
-    frozen = time.monotonic()
-    unharmed = [each for each in scene.load.subscribers if each.url == url]
-    connections = {each.name: each.connections for each in unharmed}
-    await some_time(scene, 4.0, 6.0)
-    late = [each.name for each in unharmed if not _heard_since(scene, each.name, frozen)]
-    scene.expect(not late, Check.LIVE, f"subscribers of the other gateway heard nothing: {late}")
-    left = [each.name for each in unharmed if each.connections != connections[each.name]]
-    scene.expect(not left, Check.LIVE, f"subscribers of the other gateway lost their connection: {left}")
-    gateway.signal(SIGCONT)
-    scene.heal()
 
 
 @fault("F32", "routers become four, and one again", layout=Layout(routers=1), recover_within=30.0)
@@ -161,10 +132,6 @@ def metric(program: Program, name: str) -> float:
             if line.startswith(name + " "):
                 return float(line.rpartition(" ")[2])
     raise AssertionError(f"{program.name} has no {name}")
-
-
-def _heard_since(scene: Scene, name: str, since: float) -> bool:
-    return any(who == name for who, _ in scene.load.heard_since(since))
 
 
 @fault(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 
 from penstock_client import Client
 
@@ -31,7 +32,9 @@ async def empty_the_store(scene: Scene) -> None:
             client.flushdb()
 
     await asyncio.to_thread(flush)
+    scene.load.ledger.lose_logs(time.monotonic())
     scene.heal()
+    await some_time(scene, 1.0, 2.0)  # new topics begin
     await news(scene, 20.0)
 
 
@@ -40,6 +43,7 @@ async def kill_the_store(scene: Scene) -> None:
     store = scene.rig.places.own_store
     assert store is not None
     await asyncio.to_thread(store.kill)
+    scene.load.ledger.lose_logs(time.monotonic())
     await some_time(scene, 1.0, 3.0)
     await asyncio.to_thread(store.start)
     scene.heal()
@@ -59,6 +63,7 @@ async def freeze_the_store(scene: Scene) -> None:
     "S5",
     "the store is frozen until far more events wait than routers may hold; one of them is killed; the rest goes on",
     own_store=True,
+    late=True,
     recover_within=40.0,
 )
 async def long_outage(scene: Scene) -> None:
@@ -90,6 +95,7 @@ async def long_outage(scene: Scene) -> None:
     "the broker stands still for a moment, again and again, while what waited beside partitions is drained, twice",
     own_broker=True,
     own_store=True,
+    late=True,
     recover_within=40.0,
 )
 async def stuttering_broker(scene: Scene) -> None:
