@@ -23,7 +23,6 @@ AGAIN_WITHIN = 40.0
     "F21",
     "the exchanges of deliveries, answers, requests and signals are deleted, one after the other",
     late=True,
-    known="gateways bind their slots to a new penstock.deliver after 30 s at most, and do not look for new topics then",
 )
 async def delete_exchanges(scene: Scene) -> None:
     vhost = scene.rig.places.vhost
