@@ -152,21 +152,23 @@ class Performer:
         def is_wanted() -> bool:
             return topics.get(topic) is joining
 
-        def go_on() -> None:
-            """Send what was held, and what is held meanwhile, until there is nothing left: then nothing is between."""
-            if not is_wanted():
-                return
-            joinings = [other for other in topics.values() if other is not None]
-            held = held_by_all(joinings, topic)
-            sent = send_held(connection, held, partial(self._fanout.deliver_held, connection))
-            for other in joinings:
-                other.drop(held[:sent])
-            if sent < len(held) and not joining.overflowed:
-                connection.when_written(go_on)
-            else:
-                self.perform(connection, subscribing.live(topics, topic, joining))
-
+        go_on = partial(self._go_on, connection, topic, joining)
         self._replays.begin(connection, past, is_wanted, lambda: self._healer.reach(joining.known, go_on))
+
+    def _go_on(self, connection: Connection, topic: str, joining: Joining) -> None:
+        """Send what was held, and what is held meanwhile, until there is nothing left: then nothing is between."""
+        topics = connection.session.topics
+        if topics.get(topic) is not joining:
+            return
+        joinings = [other for other in topics.values() if other is not None]
+        held = held_by_all(joinings, topic)
+        sent = send_held(connection, held, partial(self._fanout.deliver_held, connection))
+        for other in joinings:
+            other.drop(held[:sent])
+        if sent < len(held) and not joining.overflowed:
+            connection.when_written(partial(self._go_on, connection, topic, joining))
+        else:
+            self.perform(connection, subscribing.live(topics, topic, joining))
 
     def _note_refusal(self, connection: Connection, error: Error) -> None:
         self._counters.errors[error.code] += 1

@@ -60,12 +60,12 @@ class Newcomers:
         self._stopping = True
 
     async def run(self) -> None:
-        """Begin one topic after the other."""
+        """Begin one topic after the other, the first at once."""
         for number in itertools.count(1):
-            await asyncio.sleep(self._chance.uniform(0.5, 1.5) * self._every)
             if self._stopping:
                 return
             self._begin(NAME.format(number), number)
+            await asyncio.sleep(self._chance.uniform(0.5, 1.5) * self._every)
 
     def _begin(self, topic: str, number: int) -> None:
         self.count = number

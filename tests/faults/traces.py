@@ -120,7 +120,9 @@ async def nothing_is_left(rig: Rig, traces: Traces, topics: int, found: Findings
 
     async def nothing_waits() -> bool:
         rows = await asyncio.to_thread(vhost.queues)
-        waiting = {row["name"]: row["messages"] for row in rows if row["name"].startswith(PARTITIONS_QUEUES)}
+        of_ours = [row for row in rows if row["name"].startswith(PARTITIONS_QUEUES)]
+        assert all("messages" in row for row in of_ours), "the broker has not counted all of them yet"
+        waiting = {row["name"]: row["messages"] for row in of_ours}
         assert not any(waiting.values()), f"messages are left: {({name: n for name, n in waiting.items() if n})}"
         return True
 

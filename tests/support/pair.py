@@ -78,6 +78,9 @@ class Edge:
 
     def flush(self) -> None: ...
 
+    def has_room(self, most: int) -> bool:
+        return True  # `down` has no bound
+
     def allow(self, max_bytes: int) -> None: ...
 
     def pause_reading(self) -> None: ...

@@ -292,7 +292,8 @@ class TestBytes:
             assert penstock.counters.rate_limited == 0
 
     async def test_a_client_that_sends_more_bytes_than_it_may_is_told_so_and_stays(self) -> None:
-        async with running() as penstock, penstock.neighbour():
+        limits = {"max_subscriptions": 4, "max_frame_bytes": 64 * 1024}
+        async with running(gateway=limits) as penstock, penstock.neighbour():
             client = await penstock.connect()
             for number in range(30):
                 await client.send({"type": "unsubscribe", "id": number, "topic": "a", "more": self.LARGE})
