@@ -57,6 +57,13 @@ class Tap(asyncio.StreamReaderProtocol):
         if others:
             super().data_received(others)
 
+    def eof_received(self) -> bool:
+        """Take the end of what the broker says, and have the transport close: to answer is of no use any more."""
+        if self._watch is not None:
+            self._watch.cancel()  # aiormq's stream has ended, and takes no heartbeats
+        super().eof_received()
+        return False
+
     def connection_lost(self, error: Exception | None) -> None:
         """Be no more."""
         self.transport = None

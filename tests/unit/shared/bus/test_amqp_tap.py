@@ -102,6 +102,16 @@ async def test_while_anything_comes_aiormq_hears_heartbeats(heard):
     assert first == HEARTBEAT_FRAME
 
 
+async def test_when_the_broker_has_said_its_last_aiormq_hears_no_heartbeats_and_the_connection_ends(heard, caplog):
+    heard.tap.watch_silence(HEARTBEAT)
+    await asyncio.sleep(HEARTBEAT / 8)
+    heard.tap.data_received(HEARTBEAT_FRAME)  # so that the next look finds that something came
+    assert not heard.tap.eof_received()
+    await asyncio.sleep(HEARTBEAT)
+    assert await heard.tap.stream.read() in (HEARTBEAT_FRAME, 2 * HEARTBEAT_FRAME)
+    assert caplog.text == ""
+
+
 async def test_after_a_stall_of_our_own_what_came_meanwhile_is_read_first(heard):
     heard.tap.watch_silence(HEARTBEAT)
     time.sleep(HEARTBEAT * 2)  # noqa: ASYNC251 - the stall
