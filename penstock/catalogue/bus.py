@@ -18,6 +18,7 @@ BUS: Catalogue = {
     "redelivered": counter("Messages received that had been given out before: a process died or lost its connection."),
     "stale_acks": counter("Acknowledgements of messages that the broker has given to somebody else since."),
     "unreadable_headers": counter("Messages whose headers could not be read; they were handled without them."),
+    "depths_doubted": counter("Times RabbitMQ took so long to say that a queue is empty that it was asked again."),
     "handler_errors": counter("Messages whose handler failed by a bug of ours. Report it with its log line."),
     "connections_lost": counter("Connections to the broker that were lost."),
     "reconnections": counter("Times that everything was back after a lost connection."),

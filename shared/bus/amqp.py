@@ -149,7 +149,7 @@ class AmqpBus:
         loop = asyncio.get_running_loop()
         while True:
             began = loop.time()
-            session = Session(self._url, self._name, self._heartbeat, self._hear_lost, self._hear_alarm)
+            session = Session(self._url, self._name, self._heartbeat, self._hear_lost, self._hear_alarm, self.counters)
             try:
                 await self._begin(session)
                 cause = await session.lost

@@ -16,6 +16,7 @@ from yarl import URL
 
 from shared.bus.amqp_link import Link
 from shared.bus.amqp_url import named
+from shared.bus.counters import BusCounters
 from shared.bus.port import Depth
 from shared.bus.topology import Binding, Exchange, Queue, QueueKind, Topology
 from shared.bus.wire_reader import ChannelClosed, ChannelEvent
@@ -26,7 +27,7 @@ DOUBTED_AFTER = 0.2
 a quorum queue whose leader does not answer it within 250 ms."""
 
 DOUBTS = 20
-"""Times that it is asked; then it is believed."""
+"""Times that it is asked; then it is believed. Other orders wait meanwhile."""
 
 NOTHING = Depth(0, 0)
 
@@ -45,11 +46,13 @@ class Session:
         heartbeat: int,
         on_lost: Callable[[Session, str], None],
         on_alarm: Callable[[Session], None],
+        counters: BusCounters,
     ) -> None:
         self.lost: Future[str] = asyncio.get_running_loop().create_future()
         self.alarm: str | None = None
         self._on_lost = on_lost
         self._on_alarm = on_alarm
+        self._counters = counters
         self.publishing = Link(named(url, f"{name} publishes", heartbeat), self.fail, self._hear_blocked)
         self.consuming = Link(named(url, f"{name} consumes", heartbeat), self.fail, lambda reason: None)
         self._orders: Channel | None = None
@@ -103,6 +106,7 @@ class Session:
             depth = Depth(answer.message_count or 0, answer.consumer_count or 0)
             if depth != NOTHING or loop.time() - asked < DOUBTED_AFTER:
                 break
+            self._counters.depths_doubted += 1
         return depth
 
     def _hear_blocked(self, reason: str | None) -> None:

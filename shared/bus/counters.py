@@ -37,6 +37,8 @@ class BusCounters:
     """Acknowledgements of deliveries that are not ours any more; they do nothing."""
     unreadable_headers: int = 0
     """Messages whose headers could not be read; they were given to handlers without them."""
+    depths_doubted: int = 0
+    """Times that a broker took so long to say that nothing is in a queue that it was asked again."""
     handler_errors: int = 0
     """Handlers that raised, which they must not; their messages stay unacknowledged."""
     connections_lost: int = 0

@@ -7,6 +7,7 @@ from yarl import URL
 
 from shared.bus import amqp_session
 from shared.bus.amqp_session import DOUBTS, Session
+from shared.bus.counters import BusCounters
 from shared.bus.port import Depth
 from shared.errors import TopologyMismatch
 
@@ -29,9 +30,11 @@ class Consuming:
 
 
 async def told(*answers):
-    session = Session(URL("amqp://h"), "test", 10, lambda *lost: None, lambda session: None)
+    session = Session(URL("amqp://h"), "test", 10, lambda *lost: None, lambda session: None, BusCounters())
     session.consuming = Consuming(*answers)
-    return await session.depth("q"), session.consuming.asked
+    depth = await session.depth("q")
+    assert session._counters.depths_doubted in (session.consuming.asked - 1, DOUBTS)
+    return depth, session.consuming.asked
 
 
 @pytest.fixture
