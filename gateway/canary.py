@@ -7,31 +7,44 @@ a gateway of that but a message to itself that does not get through.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 
-from shared.bus.port import Bus, Message
-from shared.bus.topology import DELIVER
+from shared.bus.port import Bus, BusState, Message
+from shared.bus.topology import DELIVER, gateway_queue
 from shared.clock import monotonic
 from shared.envelopes import VERSION, DeliveryBatch, pack
-from shared.errors import BusError, Unroutable
+from shared.errors import BusError, ConfigurationError, PublishRefused, Unroutable
+
+log = logging.getLogger(__name__)
 
 EVERY = 5.0
 """Seconds between two messages."""
+
+REFUSED_PAUSE = 300.0
+"""Seconds until the next where the broker lets us send none, which costs the channel over which all else goes."""
 
 _NOTHING = pack(DeliveryBatch(VERSION, []))
 
 
 class Canary:
-    """Sends itself an empty delivery again and again; `gone` is told since when (monotonic) none may have come."""
+    """Sends itself an empty delivery again and again; `gone` is told since when (monotonic) none may have come.
+
+    It binds its own key, and nobody else does: where everything is declared anew, for whatever reason, that what was
+    there was gone must not be hidden by it.
+    """
 
     def __init__(self, bus: Bus, boot_id: str, gone: Callable[[float], None]) -> None:
         self._bus = bus
         self._boot_id = boot_id
         self._gone = gone
+        self._bound = False
+        self._came_at = 0.0
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin; what is sent must be able to come by now."""
+        """Begin; the gateway's queue is there."""
+        self._bus.watch(self._bus_changed)
         self._task = asyncio.create_task(self._run(), name="canary")
 
     async def stop(self) -> None:
@@ -40,17 +53,35 @@ class Canary:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
+    def _bus_changed(self, state: BusState, cause: str) -> None:
+        if state is BusState.AWAY:
+            self._bound = False  # the binding went with the queue; whoever comes back looks at everything anyway
+
     async def _run(self) -> None:
-        came_at = monotonic()
         while True:
+            may = await self._fly()
+            await asyncio.sleep(EVERY if may else REFUSED_PAUSE)
+
+    async def _fly(self) -> bool:
+        """Send one; return False where we may not."""
+        try:
+            if not self._bound:
+                await self._bus.bind(gateway_queue(self._boot_id), DELIVER, (self._boot_id,), lasting=False)
+                self._bound, self._came_at = True, monotonic()
             sent_at = monotonic()
-            message = Message(_NOTHING, durable=False)
-            try:
-                await self._bus.publish(DELIVER, self._boot_id, message, mandatory=True)
-            except Unroutable:
-                self._gone(came_at)
-            except BusError:
-                pass  # there is no connection, or nobody knows: who comes back looks at everything anyway
-            else:
-                came_at = sent_at
-            await asyncio.sleep(EVERY)
+            await self._bus.publish(DELIVER, self._boot_id, Message(_NOTHING, durable=False), mandatory=True)
+        except Unroutable:
+            if self._bound:  # else it is a connection that was lost
+                self._bound = False
+                self._gone(self._came_at)
+        except PublishRefused as refusal:
+            log.warning(
+                "This gateway may not publish to %s, and finds out late where its bindings are deleted: %s", DELIVER,
+                refusal, extra={"event": "canary.refused"},
+            )  # fmt: skip
+            return False
+        except (BusError, ConfigurationError) as error:
+            log.debug("no canary: %s", error)
+        else:
+            self._came_at = sent_at
+        return True

@@ -57,8 +57,9 @@ class Counters:
     discoveries_asked: int = 0
     """Times it was asked where a topic begins that patterns alone hear."""
     deliveries_dropped: int = 0
-    bindings_lost: int = 0
     """Times, once in `dropped.PAUSE` seconds, that the broker had dropped what waited for us."""
+    bindings_lost: int = 0
+    """Times that deliveries could not reach us, as our bindings were gone."""
     sent_back: int = 0
     """Clients that were sent to resume, as it could not be told what they missed of a pattern."""
     healed: int = 0

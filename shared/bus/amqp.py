@@ -101,9 +101,13 @@ class AmqpBus:
                 raise
             self._remembered.keep(topology)
 
-    async def bind(self, queue: str, exchange: str, keys: Iterable[str]) -> None:
-        """Let messages with these routing keys reach `queue`; return when the broker has the bindings."""
-        await self.declare(bindings(queue, exchange, keys))
+    async def bind(self, queue: str, exchange: str, keys: Iterable[str], *, lasting: bool = True) -> None:
+        """Let messages with these routing keys reach `queue`; return when the broker has the bindings. See the port."""
+        if lasting:
+            await self.declare(bindings(queue, exchange, keys))
+            return
+        async with self._orders:
+            await self._session_now().declare(bindings(queue, exchange, keys))
 
     async def unbind(self, queue: str, exchange: str, keys: Iterable[str]) -> None:
         """Take bindings back, in the same way."""
@@ -116,12 +120,12 @@ class AmqpBus:
         """Hand every message of these queues to `handler`. See the port."""
         intake = AmqpIntake(tuple(sources), handler, prefetch, self.counters, self._mend_intake, self._forget)
         async with self._orders:
-            if self._session is not None:
+            if (session := self._session) is not None:
                 try:
-                    await intake.begin(self._session.consuming)
+                    await intake.begin(session.consuming)
                 except BusAway as error:
                     intake.end()
-                    if not self._session.lost.done():
+                    if not session.lost.done():
                         raise
                     log.debug("%s begins to consume when it is back: %s", self._name, error)
             self._intakes[intake] = None

@@ -82,9 +82,14 @@ class MemoryBus:
         self._broker.core.declare(self._connection, topology)
         self._remembered.keep(topology)
 
-    async def bind(self, queue: str, exchange: str, keys: Iterable[str]) -> None:
+    async def bind(self, queue: str, exchange: str, keys: Iterable[str], *, lasting: bool = True) -> None:
         """Let messages with these routing keys reach `queue`."""
-        await self.declare(bindings(queue, exchange, keys))
+        if lasting:
+            await self.declare(bindings(queue, exchange, keys))
+            return
+        if self._connection is None:
+            raise BusAway("no connection to the memory broker")
+        self._broker.core.declare(self._connection, bindings(queue, exchange, keys))
 
     async def unbind(self, queue: str, exchange: str, keys: Iterable[str]) -> None:
         """Take bindings back."""

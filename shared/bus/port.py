@@ -195,10 +195,11 @@ class Bus(Protocol):
         the same, and the bus is away until it can be had).
         """
 
-    async def bind(self, queue: str, exchange: str, keys: Iterable[str]) -> None:
+    async def bind(self, queue: str, exchange: str, keys: Iterable[str], *, lasting: bool = True) -> None:
         """Let messages with these routing keys reach `queue`; return when the broker has the bindings.
 
-        Raises `BusAway` where there is no connection now (it is remembered all the same).
+        Raises `BusAway` where there is no connection now (it is remembered all the same). What is not `lasting` is not
+        remembered: it is gone for good with the connection, the queue or the exchange.
         """
 
     async def unbind(self, queue: str, exchange: str, keys: Iterable[str]) -> None:

@@ -219,7 +219,6 @@ def gateway(boot_id: str) -> Topology:
     return Topology(
         queues=(deliveries, replies, dropped),
         bindings=(
-            Binding(DELIVER, deliveries.name, boot_id),  # by which it finds out whether deliveries can come
             Binding(REPLIES, replies.name, boot_id),
             Binding(REPLIES, dropped.name, dropped.name),
             Binding(CONTROL, replies.name, ""),

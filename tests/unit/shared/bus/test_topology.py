@@ -112,7 +112,6 @@ def test_events_reach_a_partition_by_their_hash_and_frames_by_its_number() -> No
 
 def test_a_gateway_hears_its_own_answers_and_every_order_and_no_slot_yet() -> None:
     assert [(binding.source, binding.destination, binding.key) for binding in GATEWAY.bindings] == [
-        ("penstock.deliver", "penstock.gateway.b00t", "b00t"),
         ("penstock.replies", "penstock.replies.b00t", "b00t"),
         ("penstock.replies", "penstock.dropped.b00t", "penstock.dropped.b00t"),
         ("penstock.control", "penstock.replies.b00t", ""),
