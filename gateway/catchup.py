@@ -94,9 +94,9 @@ class Joining:
 
     def drop(self, steps: Iterable[Step]) -> None:
         """Hold these no more, as far as they are held."""
-        if not self.entries:
-            return
         gone = {id(step) for step in steps}
+        if not gone or not self.entries:
+            return
         self.entries = [entry for entry in self.entries if id(entry) not in gone]
         self._bytes = sum(len(entry.payload) for entry in self.entries if isinstance(entry, Entry))
 

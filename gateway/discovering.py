@@ -76,7 +76,7 @@ class Discoverer:
                 continue
             if self.is_forgotten(topic):
                 self.discovery.hold_forgotten(head, now)
-                self._go_on(None, now)
+                self._go_on(None if topic in self.discovery else _beyond(topic, head.epoch, head.offset), now)
             else:
                 self._go_on(self.discovery.expect(head, at - heard_for * 1000, now), now)
 
@@ -121,7 +121,9 @@ class Discoverer:
         self.discovery.hold_forgotten(Head(topic, epoch, offset), now)
         if topic in self.discovery:
             self.discovery.take(entry, 0.0, now)
-        self._go_on(None, now)
+            self._go_on(None, now)
+        else:
+            self._begin(_beyond(topic, epoch, offset))
 
     def _go_on(self, begun: Begun | None, now: float) -> None:
         if begun is not None:
@@ -156,3 +158,8 @@ class Discoverer:
             self._counters.discoveries_asked += 1
             self.discovery.asked(wanted.topic, self._ask(wanted))
         self._arm(now)
+
+
+def _beyond(topic: str, epoch: str, offset: int) -> Begun:
+    """Have a topic begin behind an offset, as there is no room to find out more: with a gap, and nothing twice."""
+    return Begun(topic, epoch, offset, [], missed=True)

@@ -145,7 +145,7 @@ class Discovery:
     def hold_forgotten(self, head: Head, now: float) -> None:
         """Hold what comes of a topic whose place was forgotten, and whose log stands at `head` at least.
 
-        Where there is no room it is not held, and the next message of it tries again.
+        Where there is no room it is not held.
         """
         if head.topic not in self._held and len(self._held) < MAX_TOPICS:
             self._held[head.topic] = Held(head.epoch, head.offset, 0.0, now, forgotten=True)

@@ -35,6 +35,10 @@ class Window:
         self.size = 0
         """Bytes of all messages."""
 
+    def __len__(self) -> int:
+        """Return how many messages are kept."""
+        return len(self._kept)
+
     def append(self, entry: Entry) -> None:
         """Keep the next one; the oldest go where there is no room."""
         self._kept.append(Kept(entry))

@@ -17,6 +17,9 @@ BYTES = 128 * 1024 * 1024
 """Of messages in all windows together, unless somebody wants it otherwise. What comes live is added to them at once,
 and measured by the next `look`."""
 
+OVERHEAD = 512
+"""Bytes that a message is reckoned to cost beside its payload."""
+
 
 class Windows:
     """Which topics have a window that is whole, the longest unused first. `bound` is bytes of messages in all."""
@@ -58,7 +61,7 @@ class Windows:
 
     def _measure(self, topic: str) -> None:
         log = self._logs.of(topic)
-        size = 0 if log is None or log.window is None else log.window.size
+        size = 0 if log is None or log.window is None else log.window.size + OVERHEAD * len(log.window)
         self._counters.window_bytes += size - self._sizes.get(topic, 0)
         self._sizes[topic] = size
 

@@ -248,7 +248,10 @@ class Connection(asyncio.Protocol):
             self._transport.write(self._outbox.take())
         if self._when_written is not None and not self._stalled:
             waiting, self._when_written = self._when_written, None
-            for then in waiting:
+            for place, then in enumerate(waiting):
+                if place and not self.has_room(self._outbox_bound // 4):  # what is left looks again when it has gone
+                    self._when_written = waiting[place:] + (self._when_written or [])
+                    break
                 then()
 
     def allow(self, max_bytes: int) -> None:

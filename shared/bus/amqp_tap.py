@@ -58,10 +58,9 @@ class Tap(asyncio.StreamReaderProtocol):
             super().data_received(others)
 
     def eof_received(self) -> bool:
-        """Take the end of what the broker says, and have the transport close: to answer is of no use any more."""
-        if self._watch is not None:
-            self._watch.cancel()  # aiormq's stream has ended, and takes no heartbeats
+        """Take the end of what the broker says: to answer is of no use any more, and aiormq takes no heartbeats."""
         super().eof_received()
+        self.abort("the broker ended the connection")
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -98,7 +97,7 @@ class Tap(asyncio.StreamReaderProtocol):
         broker for dead when all that comes is ours, it is told of a heartbeat as often as we hear anything.
         """
         pause = heartbeat / 4
-        if self.transport is None:
+        if self.transport is None or self.transport.is_closing():
             return
         silent = self.loop.time() - self.last_heard
         if silent > heartbeat * 1.5:
