@@ -18,9 +18,9 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from router.counters import Counters
-from router.doubt import identity
+from router.lane import Lane, is_used
 from router.line import Line
-from shared.bus.port import Bus, Depth, HeaderValue, Intake, Message, Received, Source
+from shared.bus.port import Bus, HeaderValue, Intake, Message, Received, Source
 from shared.bus.topology import EVENTS, spill, spill_queue
 from shared.clock import monotonic
 from shared.errors import BusError, ConfigurationError
@@ -34,6 +34,9 @@ RETURNING = 0.1
 
 DRAINS = 4
 """Turns for what waited beside a partition to one for what is new: the former has to get less."""
+
+HEAD_WITHIN, HEAD_LOOKS = 1.0, 100
+"""Seconds in which the first of what waits beside a partition comes to who has found it, and how often is looked."""
 
 LOOK_AGAIN = 1.0
 """Seconds within which that is not waited for again: what marks a lane is the first that comes back to a partition."""
@@ -50,34 +53,6 @@ us: who gave the partition away would have others done before that."""
 SETTLED_AFTER = 2.0
 """Seconds for which a lane is empty until it counts as drained, where some of it went another way: to the dead letters,
 or because an operator purged it."""
-
-
-class Lane:
-    """The events of one partition that wait beside it. `kept`: for those there was no room, and they are in hand."""
-
-    __slots__ = (
-        "consumption", "empty_since", "expected", "full", "generation", "kept", "line", "mark", "marker", "proven",
-        "queue", "settled", "silent_since",
-    )  # fmt: skip
-
-    def __init__(self, route: str) -> None:
-        self.queue = spill_queue(route)
-        self.marker: Received | None = None
-        self.mark = ""
-        self.proven = False
-        """Whether the marker is known to be in the queue beside, or in its log; else it is one that came back."""
-        self.full = False
-        self.kept = Line()
-        self.line = Line()
-        """What was taken out of the queue and waits for its turn; bounded by the prefetch."""
-        self.consumption: Intake | None = None
-        self.generation = 0
-        self.expected = 0
-        """How many are to be taken out, and were `settled`, since that began."""
-        self.settled = 0
-        self.empty_since: float | None = None
-        self.silent_since: float | None = None
-        """Since when the broker has given us nothing of the partition, though some wait there; seconds, monotonic."""
 
 
 class Spill:
@@ -155,17 +130,19 @@ class Spill:
             return
         depths = {route: await self._bus.depth(spill_queue(route)) for route in back}
         now = monotonic()
-        empty = [route for route, depth in depths.items() if depth is not None and not _is_used(depth)]
+        empty = [route for route, depth in depths.items() if depth is not None and not is_used(depth)]
         if empty := [route for route in empty if now - self._looked.get(route, -LOOK_AGAIN) >= LOOK_AGAIN]:
             await asyncio.sleep(RETURNING)
             self._looked.update(dict.fromkeys(empty, monotonic()))
             depths |= {route: await self._bus.depth(spill_queue(route)) for route in empty}
         if began != self._losses:
             return
-        found = [route for route, depth in depths.items() if depth is not None and _is_used(depth)]
+        found = [route for route, depth in depths.items() if depth is not None and is_used(depth)]
         for route in found:
             self.lanes[route] = Lane(route)
-            _mark(self.lanes[route], back[route])
+            self.lanes[route].mark_with(back[route])
+        for route in found:
+            await self._see_head(route)
         if found:
             await self.put_held(held, found, consumption)
 
@@ -298,7 +275,7 @@ class Spill:
         events = [event for event in events if event is not lane.marker]
         if lane.marker is None and events and not lane.full:
             # Alone, so that what marks the lane is the first of it whatever becomes of the others.
-            _mark(lane, events[0])
+            lane.mark_with(events[0])
             lane.proven = await _confirmed(self._publish(lane, events[0]))
             if lane.proven:
                 self._counters.spilled += 1
@@ -319,6 +296,20 @@ class Spill:
                 stay.append(event)
         consumption.ack_all(moved)
         return stay
+
+    async def _see_head(self, route: str) -> None:
+        """Have the first of a lane that was found come out: it tells what marks it, which all that is put there names.
+
+        Where none comes, what is put there names nothing, and proves nothing to who comes after us.
+        """
+        if (lane := self.lanes.get(route)) is None:
+            return
+        with contextlib.suppress(BusError):
+            await self._take_out(route, lane)
+        for _ in range(HEAD_LOOKS):
+            if lane.line or self.lanes.get(route) is not lane:
+                return
+            await asyncio.sleep(HEAD_WITHIN / HEAD_LOOKS)
 
     async def _take_out(self, route: str, lane: Lane) -> None:
         depth = await self._bus.depth(lane.queue)
@@ -372,15 +363,6 @@ class Spill:
             self._came(event)
 
         return keep
-
-
-def _is_used(depth: Depth) -> bool:
-    """Say whether something waits in a queue, or is in the hands of somebody who consumes from it."""
-    return bool(depth.messages or depth.consumers)
-
-
-def _mark(lane: Lane, event: Received) -> None:
-    lane.marker, lane.mark = event, identity(event)
 
 
 async def _confirmed(confirm: asyncio.Future[None] | None) -> bool:

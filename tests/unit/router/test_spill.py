@@ -6,7 +6,7 @@ import pytest
 
 from router import spill as room
 from shared.bus import topology
-from shared.bus.port import Depth, Message
+from shared.bus.port import Depth, Message, Source
 from shared.envelopes import ProbeRequest
 from shared.topics import PARTITIONS, rank
 from tests.support.eventually import eventually
@@ -221,6 +221,25 @@ async def test_a_router_that_takes_over_while_the_store_is_away_puts_more_behind
         await eventually(lambda: in_order(edge, 40))
         await idle(successor, edge)
         await successor.stop()
+
+
+async def test_what_a_router_that_takes_over_puts_beside_names_what_marks_it_too():
+    """Else a third one, which finds nothing but that, would log it a second time."""
+    store = Shelf()
+    async with routed(store, prefetch=PREFETCH) as (router, edge):
+        await outage(store, router, edge, 30)
+        [queue] = [lane.queue for lane in router._intake._spill.lanes.values()]
+        await router.stop()
+        await router_bus(router).close()
+        successor = made(await opened(edge.broker, "successor"), store, prefetch=PREFETCH)
+        await successor.start()
+        await emit(edge, "a", *range(30, 40))
+        await eventually(lambda: successor.counters.spilled == 10)
+        await successor.stop()
+        found = []
+        await edge.bus.consume((Source(queue),), found.append, prefetch=100)
+        await eventually(lambda: len(found) == 40)
+        assert len({received.headers[room.MARKER] for received in found}) == 1
 
 
 async def test_a_connection_that_is_lost_while_a_lane_is_drained_loses_nothing_and_keeps_the_order():
