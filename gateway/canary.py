@@ -40,6 +40,8 @@ class Canary:
         self._gone = gone
         self._bound = False
         self._came_at = 0.0
+        self._lost_since: float | None = None
+        """Since when none may have come, until the key is bound again: what is deleted after that is noticed, too."""
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -59,29 +61,32 @@ class Canary:
 
     async def _run(self) -> None:
         while True:
-            may = await self._fly()
-            await asyncio.sleep(EVERY if may else REFUSED_PAUSE)
+            pause = await self._fly()
+            await asyncio.sleep(pause)
 
-    async def _fly(self) -> bool:
-        """Send one; return False where we may not."""
+    async def _fly(self) -> float:
+        """Send one; return the seconds until the next."""
         try:
             if not self._bound:
                 await self._bus.bind(gateway_queue(self._boot_id), DELIVER, (self._boot_id,), lasting=False)
                 self._bound, self._came_at = True, monotonic()
+                if self._lost_since is not None:
+                    since, self._lost_since = self._lost_since, None
+                    self._gone(since)
             sent_at = monotonic()
             await self._bus.publish(DELIVER, self._boot_id, Message(_NOTHING, durable=False), mandatory=True)
         except Unroutable:
             if self._bound:  # else it is a connection that was lost
-                self._bound = False
-                self._gone(self._came_at)
+                self._bound, self._lost_since = False, self._came_at
+                return 0.0
         except PublishRefused as refusal:
             log.warning(
                 "This gateway may not publish to %s, and finds out late where its bindings are deleted: %s", DELIVER,
                 refusal, extra={"event": "canary.refused"},
             )  # fmt: skip
-            return False
+            return REFUSED_PAUSE
         except (BusError, ConfigurationError) as error:
             log.debug("no canary: %s", error)
         else:
             self._came_at = sent_at
-        return True
+        return EVERY

@@ -113,7 +113,7 @@ class Limits(BaseModel):
         default=128 * 1024 * KIB,
         ge=1024 * KIB,
         le=64 * 1024 * 1024 * KIB,
-        description="Bytes of messages that are kept for crowds that come back, of all topics together; at the bound "
+        description="Bytes of messages, and 512 more for each, kept for crowds that come back, of all topics; at it "
         "those of the topic that has not been needed for longest go, and its log is read again.",
     )
     max_event_bytes: int = Field(

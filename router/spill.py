@@ -141,9 +141,8 @@ class Spill:
         for route in found:
             self.lanes[route] = Lane(route)
             self.lanes[route].mark_with(back[route])
-        for route in found:
-            await self._see_head(route)
         if found:
+            await self._see_heads(found)
             await self.put_held(held, found, consumption)
 
     def count(self, held: Line) -> None:
@@ -297,17 +296,17 @@ class Spill:
         consumption.ack_all(moved)
         return stay
 
-    async def _see_head(self, route: str) -> None:
-        """Have the first of a lane that was found come out: it tells what marks it, which all that is put there names.
+    async def _see_heads(self, routes: Collection[str]) -> None:
+        """Have the first of found lanes come out: it tells what marks them, which all that is put there names.
 
         Where none comes, what is put there names nothing, and proves nothing to who comes after us.
         """
-        if (lane := self.lanes.get(route)) is None:
-            return
-        with contextlib.suppress(BusError):
-            await self._take_out(route, lane)
+        for route in routes:
+            if (lane := self.lanes.get(route)) is not None:
+                with contextlib.suppress(BusError):
+                    await self._take_out(route, lane)
         for _ in range(HEAD_LOOKS):
-            if lane.line or self.lanes.get(route) is not lane:
+            if all(lane.line for route in routes if (lane := self.lanes.get(route)) is not None):
                 return
             await asyncio.sleep(HEAD_WITHIN / HEAD_LOOKS)
 

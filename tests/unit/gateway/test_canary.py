@@ -69,6 +69,7 @@ async def test_what_finds_no_way_tells_once_and_the_way_is_made_again(bus: FakeB
     await eventually(lambda: told)
     bus.answer = None
     assert told[0] <= before, "it came until then"
+    assert bus.bound > len(told), "bound before it is told, so that what is deleted from then on is noticed"
     sent = bus.sent
     await eventually(lambda: bus.sent > sent + 2)
     assert bus.bound == 1 + len(told)

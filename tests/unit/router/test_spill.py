@@ -146,19 +146,23 @@ async def test_who_takes_over_logs_nothing_twice_that_has_no_message_id(monkeypa
         assert store.heads == {"a": 30}
 
 
+async def came_back(router, edge, store, beside):
+    """Have an event come back while the store is away, and lie there beside its partition what it does not mark."""
+    store.away = True
+    await emit(edge, "a", 0)
+    await eventually(lambda: router.counters.held == 1)
+    [received] = router._intake._held._messages
+    await edge.bus.declare(topology.spill(received.queue))
+    await edge.bus.publish("", topology.spill_queue(received.queue), beside)
+    router_bus(router).lose("the test cut it")
+    await eventually(lambda: router.counters.redelivered == 1)
+
+
 async def test_what_came_back_and_marks_nothing_is_logged_after_what_lies_beside_its_partition():
     """Somebody has put messages there, say, that a worker's dead letters were made of."""
     store = Shelf()
     async with routed(store, prefetch=PREFETCH) as (router, edge):
-        store.away = True
-        await emit(edge, "a", 0)
-        await eventually(lambda: router.counters.held == 1)
-        [received] = router._intake._held._messages
-        await edge.bus.declare(topology.spill(received.queue))
-        alien = Message(b"1", headers={room.TOPIC: "a", room.MARKER: "another"})
-        await edge.bus.publish("", topology.spill_queue(received.queue), alien)
-        router_bus(router).lose("the test cut it")
-        await eventually(lambda: router.counters.redelivered == 1)
+        await came_back(router, edge, store, Message(b"1", headers={room.TOPIC: "a", room.MARKER: "another"}))
         store.away = False
         await eventually(lambda: numbers(edge, "a") == [(1, 1), (2, 0)])
         await idle(router, edge)
@@ -167,14 +171,7 @@ async def test_what_came_back_and_marks_nothing_is_logged_after_what_lies_beside
 async def test_what_came_back_and_marks_nothing_is_logged_though_newer_events_were_put_beside_after_it():
     store = Shelf()
     async with routed(store, prefetch=PREFETCH) as (router, edge):
-        store.away = True
-        await emit(edge, "a", 0)
-        await eventually(lambda: router.counters.held == 1)
-        [received] = router._intake._held._messages
-        await edge.bus.declare(topology.spill(received.queue))
-        await edge.bus.publish("", topology.spill_queue(received.queue), Message(b"1", headers={room.TOPIC: "a"}))
-        router_bus(router).lose("the test cut it")
-        await eventually(lambda: router.counters.redelivered == 1)
+        await came_back(router, edge, store, Message(b"1", headers={room.TOPIC: "a"}))
         await emit(edge, "a", 2, 3)
         await eventually(lambda: router.counters.spilled == 2)
         store.away = False
